@@ -1,0 +1,1 @@
+"""Where it comes from: files, catalog, generators, importers, calibration."""

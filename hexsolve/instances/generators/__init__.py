@@ -1,0 +1,1 @@
+"""Synthetic workflows calibrated to published figures."""

@@ -1,0 +1,1 @@
+"""Real traces in: one file per format."""

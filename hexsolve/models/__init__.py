@@ -1,0 +1,1 @@
+"""What is: data and arithmetic; knows no solver, no files, no screen."""

@@ -1,0 +1,1 @@
+"""What to do: every decision, offline and online."""

@@ -1,0 +1,1 @@
+"""The offline MILP: which GPUs become prefill, decode or mixed instances."""

@@ -1,0 +1,84 @@
+"""The answer file: what a planning run found, how it was found, and for which instance."""
+
+import hashlib
+import json
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from hexsolve.models.base import Record
+from hexsolve.models.hardware import Name, NonNegative
+from hexsolve.models.plan import Objective, Plan
+from hexsolve.models.problem import PlanningProblem, Role
+from hexsolve.models.status import Limit, Status
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Parameter = bool | int | float | str | None
+
+
+class InstanceCount(Record):
+    """Instances of one engine in one role, whatever their operating points."""
+
+    role: Role
+    gpu: Name
+    tp: int = Field(ge=1)
+    pp: int = Field(ge=1)
+    count: int = Field(ge=1)
+
+
+class Answer(Record):
+    """A plan with its proof: everything that is needed to check and to repeat it.
+
+    `objective`, `plan` and `cost_per_hour` are null when there is no solution; a valid `bound`
+    is kept even then. `gap` is `relative_gap(objective, bound)`.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Literal["plan"] = "plan"
+    hexsolve_version: str
+    instance_name: str
+    instance_hash: Sha256 = Field(description="`problem_hash` of the instance that was solved")
+    parameters: dict[str, Parameter] = Field(
+        default_factory=dict, description="options of the run that are not part of the instance"
+    )
+    seed: int | None = None
+    status: Status
+    limit: Limit
+    objective_kind: Objective
+    objective: float | None = Field(description="load: factor; cost: US$/h; slo: SLO scale")
+    bound: float | None = Field(description="no plan can be better than this; units of objective")
+    gap: NonNegative | None = Field(description="relative optimality gap, a fraction")
+    runtime_s: NonNegative
+    solver: str
+    cost_per_hour: NonNegative | None = Field(default=None, description="US$/h of the plan")
+    instances: tuple[InstanceCount, ...] = ()
+    bottleneck: str = Field(default="", description="why the plan is not better, in words")
+    extrapolated: tuple[str, ...] = Field(
+        default=(), description="engines of the plan whose latencies were not measured, and why"
+    )
+    plan: Plan | None = None
+
+
+def count_instances(plan: Plan) -> tuple[InstanceCount, ...]:
+    """Return the instances of a plan by role and engine, in the order of its groups."""
+    counts: dict[tuple[Role, str, int, int], int] = {}
+    for group in plan.groups:
+        key = (group.role, group.gpu, group.tp, group.pp)
+        counts[key] = counts.get(key, 0) + group.count
+    return tuple(
+        InstanceCount(role=role, gpu=gpu, tp=tp, pp=pp, count=count)
+        for (role, gpu, tp, pp), count in counts.items()
+    )
+
+
+def problem_hash(problem: PlanningProblem) -> str:
+    """Return the SHA-256 (hex) of the problem's canonical JSON.
+
+    Canonical: every field with defaults filled in, keys sorted, no spaces, ASCII, floats in
+    Python's shortest form. The file an instance was written in (YAML or JSON, field order,
+    comments) makes no difference; its figures, and those of the catalog it refers to, do.
+    """
+    text = json.dumps(
+        problem.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False
+    )
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

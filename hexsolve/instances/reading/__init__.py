@@ -1,0 +1,1 @@
+"""Reading untrusted files: streams with limits, and fields whose errors name their place."""

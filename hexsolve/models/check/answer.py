@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hexsolve.models.answer import Answer, problem_hash
-from hexsolve.models.check import check_plan
+from hexsolve.models.check.plan import check_plan
 from hexsolve.models.check.violation import TOLERANCE, Violation, equal, names
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.status import OPTIMALITY_TOLERANCE, Status

@@ -21,7 +21,8 @@ def prefill_wait(view: PlanView) -> Iterator[Violation]:
 
     A stage's service time is s/pp with coefficient of variation cv. With arrival rate λ per
     instance and utilisation ρ the mean wait of M/G/1 is ``λ·E[S²] / (2·(1 − ρ))`` (Pollaczek,
-    Khinchine), times β for bursts. Multiplied out with W promised: ``Σ flow·(β·E[S²] + 2W·E[S]) ≤ 2W·N``.
+    Khinchine), times β for bursts. Multiplied out with W promised:
+    ``Σ flow·(β·E[S²] + 2W·E[S]) ≤ 2W·N``.
     """
     for group in view.groups:
         point = group.group.operating_point

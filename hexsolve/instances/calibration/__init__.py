@@ -1,0 +1,1 @@
+"""From tables of measured step times to coefficients, and back to an error per group."""

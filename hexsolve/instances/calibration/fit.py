@@ -1,0 +1,93 @@
+"""Fitting one set of coefficients per (LLM, GPU, tp) of a table."""
+
+from collections.abc import Callable, Sequence
+
+from hexsolve.instances.calibration.table import Group, Row, grouped
+from hexsolve.instances.catalog import Catalog
+from hexsolve.models.errors import InputError
+from hexsolve.models.fitted import FittedCoefficients
+from hexsolve.models.fitting import fit_decode, fit_prefill
+from hexsolve.models.latency import MeasuredRange
+from hexsolve.models.llm import LLM
+
+# Fewest rows of a phase that determine its coefficients.
+LEAST_ROWS = 6
+# Candidates for the share of experts one token touches, relative to k/E: routing is skewed.
+SKEWS = (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)
+
+
+def fit_table(
+    rows: Sequence[Row],
+    catalog: Catalog,
+    source: str,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[FittedCoefficients]:
+    """Fit every (LLM, GPU, tp) of a table that has rows of both phases.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+    catalog : Catalog
+        Defines the LLMs of the table.
+    source : str
+        Named in the result.
+    progress : callable
+        Called with a description of each group once it is fitted.
+
+    Raises
+    ------
+    InputError
+        A group has fewer than `LEAST_ROWS` rows in a phase.
+    """
+    fits = []
+    for group, phases in grouped(rows).items():
+        fits.append(_fit_group(group, phases, catalog.llms[group[0]], source))
+        progress(f"{group[0]} on {group[1]} tp {group[2]}")
+    return fits
+
+
+def active_shares(llm: LLM) -> list[float]:
+    """Return candidates for `DecodeCoefficients.active_share`."""
+    if not llm.experts:
+        return [0.0]
+    return [skew * llm.active_experts / llm.experts for skew in SKEWS]
+
+
+def _fit_group(
+    group: Group, phases: dict[str, list[Row]], llm: LLM, source: str
+) -> FittedCoefficients:
+    for phase, rows in phases.items():
+        if len(rows) < LEAST_ROWS:
+            raise InputError(
+                f"{group[0]} on {group[1]} tp {group[2]} has {len(rows)} {phase} rows; "
+                f"allowed: at least {LEAST_ROWS} of each phase",
+                source=source,
+            )
+    prefills, decodes = phases["prefill"], phases["decode"]
+    prefill, prefill_error = fit_prefill([(r.batch, r.new, r.cached, r.seconds) for r in prefills])
+    decode, decode_error = fit_decode(
+        [(r.batch, r.cached, r.seconds) for r in decodes], active_shares(llm)
+    )
+    return FittedCoefficients(
+        llm=group[0],
+        gpu=group[1],
+        tp=group[2],
+        prefill=prefill,
+        decode=decode,
+        measured=MeasuredRange(
+            new_tokens=_span([row.new for row in prefills]),
+            cached_tokens=_span([row.cached for row in prefills]),
+            prefill_batch=_span([row.batch for row in prefills]),
+            decode_batch=_span([row.batch for row in decodes]),
+            context=_span([row.cached for row in decodes]),
+        ),
+        prefill_rows=len(prefills),
+        decode_rows=len(decodes),
+        prefill_mape=prefill_error,
+        decode_mape=decode_error,
+        source=source,
+    )
+
+
+def _span(values: Sequence[float]) -> tuple[float, float]:
+    return min(values), max(values)

@@ -1,0 +1,155 @@
+"""What an LLM achieves on GPUs of a type: measured coefficients, else the roofline's."""
+
+from math import log
+
+from hexsolve.instances.catalog import Catalog
+from hexsolve.models.fitting import fit_decode, fit_prefill
+from hexsolve.models.hardware import GPU
+from hexsolve.models.latency import (
+    DecodeCoefficients,
+    EnginePerformance,
+    MixedCoefficients,
+    PrefillCoefficients,
+)
+from hexsolve.models.llm import LLM
+from hexsolve.models.roofline import GPUEfficiency, Roofline
+
+# Points at which the roofline is evaluated before coefficients are fitted to it.
+PREFILL_GRID = [
+    (batch, new, cached)
+    for batch in (1, 4)
+    for new in (32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)
+    for cached in (0, 8192)
+] + [(1, new, 65536) for new in (64, 256, 1024, 4096)]
+DECODE_GRID = [
+    (batch, context)
+    for batch in (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    for context in (256, 1024, 4096, 16384, 65536)
+    if batch * context <= 2_097_152
+]
+ROOFLINE_ITERATIONS = 5
+
+
+def engine_performance(
+    catalog: Catalog, llm: LLM, gpu: GPU, tp: int, pp: int = 1
+) -> EnginePerformance | None:
+    """Return what one instance does, or None where it cannot be built.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Where coefficients and efficiencies come from.
+    llm, gpu
+        Need not be part of the catalog.
+    tp, pp : int
+        Tensor- and pipeline-parallel GPUs; the instance has tp·pp of them.
+
+    Returns
+    -------
+    EnginePerformance or None
+        None when weights and runtime leave no room for KV, or when heads, widths or layers do
+        not divide evenly.
+    """
+    if tp < 1 or pp < 1 or not llm.divides(tp) or pp > llm.layers:
+        return None
+    efficiency = gpu_efficiency(catalog, gpu)
+    capacity = efficiency.memory.kv_capacity_tokens(llm, gpu, tp, pp)
+    if capacity <= 0:
+        return None
+    fitted = catalog.coefficients.get((llm.name, gpu.name, tp))
+    if fitted is not None and catalog.llms.get(llm.name) == llm:
+        prefill, decode = fitted.prefill, fitted.decode
+    else:
+        fitted = None
+        prefill, decode = roofline_coefficients(llm, gpu, tp, efficiency)
+    return EnginePerformance(
+        llm=llm.name,
+        gpu=gpu.name,
+        tp=tp,
+        pp=pp,
+        prefill=prefill,
+        decode=pipelined(decode, pp),
+        mixed=mixed_coefficients(prefill, pipelined(decode, pp)),
+        kv_capacity_tokens=capacity,
+        kv_bytes_per_token=llm.kv_bytes_per_token,
+        origin="measured" if fitted is not None and pp == 1 else "roofline",
+        measured=fitted.measured if fitted is not None and pp == 1 else None,
+    )
+
+
+def gpu_efficiency(catalog: Catalog, gpu: GPU) -> GPUEfficiency:
+    """Return the efficiencies of a GPU type, else those of the most similar one that has any.
+
+    Similar means near in memory bandwidth and FLOP/s on a logarithmic scale, with or without a
+    fabric between the GPUs alike.
+    """
+    if gpu.name in catalog.efficiencies:
+        return catalog.efficiencies[gpu.name]
+    fitted = [name for name in catalog.efficiencies if name in catalog.gpus]
+    if not fitted:
+        return GPUEfficiency(gpu=gpu.name)
+    nearest = min(fitted, key=lambda name: (_distance(gpu, catalog.gpus[name]), name))
+    return catalog.efficiencies[nearest]
+
+
+def _distance(one: GPU, other: GPU) -> float:
+    fabric = 3.0 if (one.nvlink_gb_s > 0) != (other.nvlink_gb_s > 0) else 0.0
+    return (
+        fabric
+        + abs(log(one.memory_bandwidth_gb_s / other.memory_bandwidth_gb_s))
+        + abs(log(one.bf16_tflops / other.bf16_tflops))
+    )
+
+
+def pipelined(decode: DecodeCoefficients, pp: int) -> DecodeCoefficients:
+    """Return the coefficients of a step when pp micro-batches of B/pp share the stages.
+
+    A stage takes 1/pp of ``d0 + d1·B/pp + d2·C/pp + d3·(1 − (1 − s)^(B/pp))``; a sequence passes
+    pp stages, so its step is the sum, with s' = 1 − (1 − s)^(1/pp).
+    """
+    if pp == 1:
+        return decode
+    return DecodeCoefficients(
+        d0=decode.d0,
+        d1=decode.d1 / pp,
+        d2=decode.d2 / pp,
+        d3=decode.d3,
+        active_share=1.0 - (1.0 - decode.active_share) ** (1.0 / pp),
+    )
+
+
+def mixed_coefficients(
+    prefill: PrefillCoefficients, decode: DecodeCoefficients
+) -> MixedCoefficients:
+    """Derive a mixed step: weights read once, prefill arithmetic and decode attention added."""
+    return MixedCoefficients(
+        m0=max(prefill.p0, decode.d0),
+        m1=prefill.p1 + prefill.p3,
+        m2=prefill.p2,
+        d1=decode.d1,
+        d2=decode.d2,
+        d3=decode.d3,
+        active_share=decode.active_share,
+    )
+
+
+def roofline_coefficients(
+    llm: LLM, gpu: GPU, tp: int, efficiency: GPUEfficiency
+) -> tuple[PrefillCoefficients, DecodeCoefficients]:
+    """Return coefficients fitted to the roofline's step times on a fixed grid."""
+    return _project(Roofline(llm, gpu, tp, efficiency), llm, efficiency)
+
+
+def _project(
+    roofline: Roofline, llm: LLM, efficiency: GPUEfficiency
+) -> tuple[PrefillCoefficients, DecodeCoefficients]:
+    batch, new, cached = zip(*PREFILL_GRID, strict=True)
+    times = roofline.prefill_seconds(batch, new, cached)
+    prefill, _ = fit_prefill(list(zip(batch, new, cached, times, strict=True)), ROOFLINE_ITERATIONS)
+    sequences, context = zip(*DECODE_GRID, strict=True)
+    steps = roofline.decode_seconds(sequences, context)
+    share = efficiency.expert_skew * llm.active_experts / llm.experts if llm.experts else 0.0
+    decode, _ = fit_decode(
+        list(zip(sequences, context, steps, strict=True)), [share], ROOFLINE_ITERATIONS
+    )
+    return prefill, decode

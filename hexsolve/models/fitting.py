@@ -1,0 +1,116 @@
+"""Fitting coefficients to (batch, new, cached, seconds) points: small relative errors."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexsolve.models.latency import DecodeCoefficients, PrefillCoefficients
+
+Array = NDArray[np.float64]
+
+# Candidates for the two non-linear parameters of a prefill batch, tokens.
+KNEES = (32.0, 64.0, 96.0, 128.0, 160.0, 192.0, 256.0, 320.0, 384.0, 512.0, 768.0, 1024.0)
+SCALE = 512.0
+# Relative residual below which a row counts fully; above it errors count linearly, not squared.
+ROBUST_RESIDUAL = 0.005
+
+
+def relative_nnls(features: Array, seconds: Array, iterations: int) -> tuple[Array, float]:
+    """Return non-negative weights minimising Σ |features·w / seconds − 1| and its mean.
+
+    Iteratively re-weighted non-negative least squares: weight 1/√|residual| turns squares into
+    absolute values (Schlossmacher, JASA 68, 1973).
+
+    Parameters
+    ----------
+    features : array of shape (rows, terms)
+    seconds : array of shape (rows,), positive
+    iterations : int
+        Rounds of re-weighting, at least one.
+    """
+    from scipy.optimize import nnls
+
+    relative = features / seconds[:, None]
+    norm = np.linalg.norm(relative, axis=0)
+    norm[norm == 0.0] = 1.0
+    scaled = relative / norm
+    weight = np.ones(len(seconds))
+    best, least = np.zeros(features.shape[1]), np.inf
+    for _ in range(max(1, iterations)):
+        solution, _ = nnls(scaled * weight[:, None], weight)
+        residual = np.abs(scaled @ solution - 1.0)
+        if residual.mean() < least:
+            best, least = solution, float(residual.mean())
+        weight = 1.0 / np.sqrt(np.maximum(residual, ROBUST_RESIDUAL))
+    return best / norm, least
+
+
+def prefill_points(rows: Sequence[tuple[float, float, float, float]]) -> tuple[Array, Array, Array]:
+    """Return (tokens, work, seconds) of (calls, new, cached, seconds) rows."""
+    batch, new, cached, seconds = np.asarray(rows, dtype=float).T
+    return batch * new, batch * new * (cached + new / 2.0), seconds
+
+
+def fit_prefill(
+    rows: Sequence[tuple[float, float, float, float]], iterations: int = 30
+) -> tuple[PrefillCoefficients, float]:
+    """Fit `PrefillCoefficients` to (calls, new tokens, cached tokens, seconds) rows.
+
+    Returns
+    -------
+    PrefillCoefficients
+    float
+        Mean absolute relative error on the rows.
+    """
+    tokens, work, seconds = prefill_points(rows)
+    ones = np.ones_like(tokens)
+    ramp = -np.expm1(-tokens / SCALE)
+    fits = []
+    for knee in KNEES:
+        beyond = np.maximum(tokens - knee, 0.0)
+        features = np.stack([ones, tokens, work, beyond, ramp], axis=1)
+        weights, error = relative_nnls(features, seconds, iterations)
+        fits.append((error, knee, weights))
+    error, knee, weights = min(fits, key=lambda item: item[0])
+    p0, p1, p2, p3, p4 = (float(value) for value in weights)
+    return (
+        PrefillCoefficients(p0=p0, p1=p1, p2=p2, p3=p3, p4=p4, knee=knee, scale=SCALE),
+        error,
+    )
+
+
+def fit_decode(
+    rows: Sequence[tuple[float, float, float]],
+    active_shares: Sequence[float] = (0.0,),
+    iterations: int = 60,
+) -> tuple[DecodeCoefficients, float]:
+    """Fit `DecodeCoefficients` to (sequences, context tokens of each, seconds) rows.
+
+    Parameters
+    ----------
+    rows : sequence of tuples
+    active_shares : sequence of float
+        Candidates for the share of experts that a token touches; (0,) for a dense model.
+    iterations : int
+        Rounds of re-weighting.
+
+    Returns
+    -------
+    DecodeCoefficients
+    float
+        Mean absolute relative error on the rows.
+    """
+    batch, context, seconds = np.asarray(rows, dtype=float).T
+    fits = []
+    for share in active_shares:
+        features = np.stack(
+            [np.ones_like(batch), batch, batch * context, 1.0 - (1.0 - share) ** batch], axis=1
+        )
+        weights, error = relative_nnls(features, seconds, iterations)
+        fits.append((error, share, weights))
+    error, share, weights = min(fits, key=lambda item: item[0])
+    d0, d1, d2, d3 = (float(value) for value in weights)
+    if d3 == 0.0:
+        share = 0.0
+    return DecodeCoefficients(d0=d0, d1=d1, d2=d2, d3=d3, active_share=share), error

@@ -47,7 +47,9 @@ class ApproximationError(Record):
         )
 
 
-def approximation_error(table: CallTable, groups: list[Ints], flows: Ints) -> ApproximationError:
+def approximation_error(
+    table: CallTable, groups: list[Ints], workflow_classes: int
+) -> ApproximationError:
     """Measure call classes against their calls.
 
     Parameters
@@ -56,8 +58,8 @@ def approximation_error(table: CallTable, groups: list[Ints], flows: Ints) -> Ap
         The calls.
     groups : list of Ints
         The calls of each class; together all calls, each once.
-    flows : Ints
-        Per workflow: its workflow class.
+    workflow_classes : int
+        Number of workflow classes.
     """
     label = np.empty(len(table.new), dtype=np.int64)
     for index, group in enumerate(groups):
@@ -75,7 +77,7 @@ def approximation_error(table: CallTable, groups: list[Ints], flows: Ints) -> Ap
     path = float((output / table.width).sum())
     return ApproximationError(
         call_classes=len(groups),
-        workflow_classes=len(np.unique(flows)),
+        workflow_classes=workflow_classes,
         new_tokens=_spread(table.new, new),
         prefill_work=_spread(table.prefill_work, prefill),
         output_tokens=_spread(table.output, output),

@@ -11,9 +11,11 @@ nothing. Square roots of the targets did best among identity, square root, cube 
 they weigh a call between its number and its work.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hexsolve.instances.classes.table import Floats, Ints
 
@@ -104,7 +106,7 @@ def _best_split(problem: Problem, leaf: Ints) -> _Split | None:
     return best, np.sort(leaf[order[:cut]]), np.sort(leaf[order[cut:]])
 
 
-def _orders(problem: Problem, leaf: Ints):  # type: ignore[no-untyped-def]
+def _orders(problem: Problem, leaf: Ints) -> Iterator[tuple[Ints, NDArray[np.bool_]]]:
     """Yield (order, allowed): orders of a group, and after which items it may be cut."""
     for column in range(problem.features.shape[1]):
         values = problem.features[leaf, column]

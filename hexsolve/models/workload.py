@@ -78,6 +78,11 @@ class WorkflowClass(Record):
         graph.add_edges_from((parent, call.name) for call in self.calls for parent in call.after)
         return graph
 
+    def order(self) -> list[str]:
+        """Return the call-class names, parents first, otherwise in file order."""
+        place = {call.name: index for index, call in enumerate(self.calls)}
+        return list(nx.lexicographical_topological_sort(self.graph(), key=place.__getitem__))
+
 
 class Workload(Record):
     """All workflow classes that arrive together."""

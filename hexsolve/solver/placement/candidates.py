@@ -1,0 +1,114 @@
+"""Candidate groups: an engine in a role at an operating point, reduced to plain numbers.
+
+Every rule of one group has the form ``Σ_c a_c · flow_c ≤ N`` once it is divided by what one
+instance offers, so a candidate is a set of usage vectors and two latency vectors.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hexsolve.models.latency import EnginePerformance
+from hexsolve.models.plan import OperatingPoint
+from hexsolve.models.problem import Role
+from hexsolve.solver.placement.traffic import Vector
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One (engine, role, operating point) that the plan may use.
+
+    Attributes
+    ----------
+    usage : dict of str to Vector
+        Rule name → share of one instance that one call/s of each class takes; a rule holds
+        iff ``usage · flow ≤ count``.
+    ttft, decode_seconds : Vector
+        Promised time to first token, and from first to last token, per class, s. Zero for
+        the phase that the role does not do.
+    bandwidth : float
+        Network bandwidth of one instance, bytes/s.
+    serves : Mask
+        Classes that may be served: they fit the KV pool and meet TTFT and TPOT limits.
+    key : str
+        Short name, unique within a problem.
+    """
+
+    engine: EnginePerformance
+    role: Role
+    point: OperatingPoint
+    usage: dict[str, Vector]
+    ttft: Vector
+    decode_seconds: Vector
+    bandwidth: float
+    serves: Mask
+    key: str = ""
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of one instance."""
+        return self.engine.tp * self.engine.pp
+
+    @property
+    def latency(self) -> Vector:
+        """Time to first token plus decode time, s per class."""
+        return self.ttft + self.decode_seconds
+
+
+def engine_key(engine: EnginePerformance) -> str:
+    """Return a short identifier such as ``h100_tp4_pp1``."""
+    return f"{engine.gpu}_tp{engine.tp}_pp{engine.pp}"
+
+
+def binding_rules(usage: dict[str, Vector], serves: Mask) -> dict[str, Vector]:
+    """Return the rules that no other rule implies, over the classes served.
+
+    A rule whose usage is nowhere above another's is implied by it: most of a candidate's six
+    or so rules go, and the answer cannot change.
+    """
+    names = list(usage)
+    table = np.array([usage[name][serves] for name in names])
+    below: Mask = np.all(table[:, None, :] <= table[None, :, :], axis=2)
+    kept: dict[str, Vector] = {}
+    for mine, name in enumerate(names):
+        implied = any(
+            below[mine, other] and (not below[other, mine] or other < mine)
+            for other in range(len(names))
+            if other != mine
+        )
+        if not implied:
+            kept[name] = usage[name]
+    return kept
+
+
+def without_dominated(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates of one engine and role that no other one dominates.
+
+    A candidate is dominated when another serves at least the same classes, is nowhere slower,
+    and has each of its rules implied by one of the candidate's: it could replace it in any
+    plan, instance by instance. Of equal ones the first stays.
+    """
+    alive = [candidate for candidate in candidates if bool(candidate.serves.any())]
+    kept: list[Candidate] = []
+    for candidate in alive:
+        if any(_dominates(other, candidate) for other in kept):
+            continue
+        kept = [other for other in kept if not _dominates(candidate, other)]
+        kept.append(candidate)
+    return kept
+
+
+def _dominates(better: Candidate, worse: Candidate) -> bool:
+    columns = worse.serves
+    if not (
+        bool((better.latency[columns] <= worse.latency[columns]).all())
+        and bool(better.serves[columns].all())
+    ):
+        return False
+    theirs = np.array([values[columns] for values in worse.usage.values()])
+    return all(
+        bool((values[columns] <= theirs).all(axis=1).any()) for values in better.usage.values()
+    )

@@ -1,0 +1,150 @@
+"""Operating points worth considering for each engine and role."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from hexsolve.models.latency import EnginePerformance
+from hexsolve.models.plan import BatchCycle, DecodeStep, MixedStep, OperatingPoint, SingleCalls
+from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.standalone import buildable
+from hexsolve.solver.placement.candidates import Candidate, without_dominated
+from hexsolve.solver.placement.rules import GroupRules
+from hexsolve.solver.placement.traffic import Traffic, Vector
+
+# Utilisations at which an average mix would wait for the offered mean wait. The last one is
+# past any utilisation limit, so that the wait never binds where latency is free.
+PREFILL_UTILISATION = (0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.95, 0.99)
+CYCLES_PER_FIXED_TIME = (4.0, 8.0, 16.0, 32.0)
+BATCH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+MIXED_BATCH_SIZES = (1, 4, 16, 32, 64, 128, 256, 512)
+MIXED_PREFILL_SHARE = (0.1, 0.2, 0.3, 0.45, 0.6, 0.75)
+
+
+def candidate_groups(
+    problem: PlanningProblem, traffic: Traffic, ignore: frozenset[str] = frozenset()
+) -> list[Candidate]:
+    """Return all undominated candidates of a problem, in a fixed order, with keys set.
+
+    Cost: engines · operating points · classes; dominance is quadratic only within one engine
+    and role (about 50 points).
+    """
+    rules = GroupRules(problem, traffic, ignore)
+    found: list[Candidate] = []
+    for engine in buildable(problem):
+        for role in problem.roles:
+            points = {
+                "prefill": _prefill_points,
+                "decode": _decode_points,
+                "mixed": _mixed_points,
+            }[role](rules, engine)
+            made = [rules.at(engine, role, point) for point in points]
+            found.extend(without_dominated([c for c in made if c is not None]))
+    return numbered(found)
+
+
+def numbered(candidates: list[Candidate]) -> list[Candidate]:
+    """Return the candidates with their keys set, in the same order."""
+    return [replace(candidate, key=f"g{index}") for index, candidate in enumerate(candidates)]
+
+
+def _prefill_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:
+    seconds = rules.prefill_seconds(engine)
+    waits = _waits(rules, seconds / engine.pp, PREFILL_UTILISATION)
+    slack = rules.traffic.ttft_limit - seconds
+    for wait in _sorted_unique([*waits, *slack[np.isfinite(slack) & (slack > 0)]]):
+        yield SingleCalls(wait_s=wait)
+    fixed = rules.fixed_seconds(engine)
+    if fixed > 0:
+        for factor in CYCLES_PER_FIXED_TIME:
+            yield BatchCycle(cycle_s=factor * fixed)
+
+
+def _decode_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:
+    traffic = rules.traffic
+    context = _mean_context(traffic)
+    steps = {
+        engine.decode.step_seconds(batch, batch * context): float(batch)
+        for batch in BATCH_SIZES
+        if batch <= rules.assumptions.max_batch
+    }
+    for limit in _finite(traffic.tpot_limit):
+        steps.setdefault(limit, _batch_at(engine, limit, context, rules.assumptions.max_batch))
+    for step in sorted(steps):
+        yield DecodeStep(step_s=step, batch_reference=steps[step])
+
+
+def _mixed_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:
+    traffic = rules.traffic
+    context = _mean_context(traffic)
+    for share in MIXED_PREFILL_SHARE:
+        steps = {
+            engine.mixed.step_seconds(batch, batch * context, 0, 0): float(batch)
+            for batch in MIXED_BATCH_SIZES
+            if batch <= rules.assumptions.max_batch
+        }
+        for limit in _finite(traffic.tpot_limit):
+            # the step without its chunk that just meets the limit on time per output token
+            delta = limit * (1.0 - share)
+            steps.setdefault(delta, _batch_at(engine, delta, context, rules.assumptions.max_batch))
+        for delta in sorted(steps):
+            chunks = np.ceil(traffic.new / rules.assumptions.chunk_tokens)
+            service = rules.mixed_prefill_work(engine) + chunks * delta
+            for wait in _mixed_waits(rules, engine, share, service):
+                yield MixedStep(
+                    decode_step_s=delta,
+                    prefill_share=share,
+                    wait_s=wait,
+                    batch_reference=steps[delta],
+                )
+
+
+def _mixed_waits(
+    rules: GroupRules, engine: EnginePerformance, share: float, service: Vector
+) -> list[float]:
+    """Return the waits at which the share of prefill work and the queue bind together."""
+    rate = rules.traffic.rate
+    work = rules.mixed_prefill_work(engine)
+    utilisation = share * float(rate @ service) / float(rate @ work)
+    if utilisation >= rules.assumptions.prefill_utilisation_max:
+        return []
+    return _waits(rules, service, (utilisation,))
+
+
+def _waits(rules: GroupRules, busy: Vector, utilisations: tuple[float, ...]) -> list[float]:
+    """Return Pollaczek–Khinchine waits of the average mix at given utilisations, s."""
+    rate = rules.traffic.rate
+    second = rules.burstiness * float(rate @ (busy**2 * rules.traffic.spread))
+    residual = second / (2.0 * float(rate @ busy))
+    return [residual * level / (1.0 - level) for level in utilisations]
+
+
+def _mean_context(traffic: Traffic) -> float:
+    """Return the mean context of a decoding sequence: calls weighted by their decode steps."""
+    weight = traffic.rate * traffic.decode_steps
+    if float(weight.sum()) == 0.0:
+        return float(traffic.context.mean())
+    return float(weight @ traffic.context / weight.sum())
+
+
+def _batch_at(engine: EnginePerformance, step: float, context: float, largest: int) -> float:
+    """Return the largest batch (≥ 1) of mean context whose step lasts at most `step`."""
+    low, high = 1.0, float(largest)
+    if engine.decode.step_seconds(high, high * context) <= step:
+        return high
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        if engine.decode.step_seconds(middle, middle * context) <= step:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _finite(values: Vector) -> list[float]:
+    return _sorted_unique(values[np.isfinite(values)])
+
+
+def _sorted_unique(values: "list[float] | Vector") -> list[float]:
+    return [float(value) for value in np.unique(np.asarray(values, dtype=np.float64))]

@@ -1,0 +1,143 @@
+"""Plan a problem: candidates, search, plan, and the checker's word on it."""
+
+import time
+from dataclasses import dataclass
+
+import pulp
+
+from hexsolve.models.check import check_plan
+from hexsolve.models.errors import HexsolveError
+from hexsolve.models.plan import Objective, Plan
+from hexsolve.models.problem import PlanningProblem
+from hexsolve.solver.backends import Budget, Run, backend
+from hexsolve.solver.placement.extract import extract_plan
+from hexsolve.solver.placement.formulation import Formulation
+from hexsolve.solver.placement.grid import candidate_groups
+from hexsolve.solver.placement.search import Found, Task, search
+from hexsolve.solver.placement.traffic import Traffic
+from hexsolve.solver.result import Limit, Outcome, Status, derive_status
+
+
+class CheckFailedError(HexsolveError):
+    """The solver's own plan broke a rule: a bug, never the user's mistake."""
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A plan with its proof; `plan` is None when there is none."""
+
+    outcome: Outcome
+    plan: Plan | None
+    task: Task
+    found: Found
+
+
+def make_task(problem: PlanningProblem, objective: Objective) -> Task:
+    """Return the task of planning a problem: its traffic and all candidate groups."""
+    traffic = Traffic.of(problem)
+    return Task(problem, traffic, candidate_groups(problem, traffic), objective)
+
+
+def solve(
+    problem: PlanningProblem,
+    objective: Objective = "cost",
+    budget: Budget | None = None,
+    solver: str = "highs",
+) -> Solution:
+    """Find the best plan of a problem and prove how good it is.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    objective : {"load", "cost", "slo"}
+        Most load, least US$/h, or least SLO scale.
+    budget : Budget, optional
+        Time limit, allowed gap, threads and progress callback.
+    solver : {"highs", "cbc", "scip"}
+
+    Raises
+    ------
+    CheckFailedError
+        The plan does not pass the independent checker.
+    """
+    budget = budget or Budget()
+    started = time.perf_counter()
+    task = make_task(problem, objective)
+    found = search(task, budget, solver)
+    plan = None
+    if found.run.objective is not None:
+        plan = extract_plan(_trimmed(found.formulation, budget))
+        _verify(as_checked(problem, objective), plan)
+    outcome = _outcome(found.run, plan, objective, time.perf_counter() - started, solver)
+    return Solution(outcome, plan, task, found)
+
+
+def _trimmed(formulation: Formulation, budget: Budget) -> Formulation:
+    """Return the same solution without instances it does not need.
+
+    For `load` and `slo` instances cost nothing, and a solver leaves idle ones in the plan. The
+    counts become upper bounds, load and scale are kept, and cost is minimised.
+    """
+    if formulation.objective == "cost" or formulation.bought:
+        return formulation
+    target = formulation.load if formulation.objective == "load" else formulation.scale
+    assert isinstance(target, pulp.LpVariable)
+    model = formulation.model
+    values = {variable.name: variable.varValue for variable in model.variables()}
+    for variable in formulation.count.values():
+        variable.upBound = round(variable.varValue or 0.0)
+    if formulation.objective == "load":
+        target.lowBound = target.varValue * (1.0 - 1e-9)
+    else:
+        target.upBound = target.varValue * (1.0 + 1e-9)
+    kept, sense = model.objective, model.sense
+    model.sense = pulp.LpMinimize
+    model.setObjective(pulp.LpAffineExpression(formulation.cost_terms()))
+    model.hexsolve_start = {name: float(value or 0.0) for name, value in values.items()}
+    limit = Budget(time_s=min(5.0, budget.time_s), gap=1e-6, threads=budget.threads)
+    run = backend("highs").solve(model, limit)
+    if run.objective is None:
+        for variable in model.variables():
+            variable.varValue = values[variable.name]
+    model.sense = sense
+    model.setObjective(kept)
+    return formulation
+
+
+def as_checked(problem: PlanningProblem, objective: Objective) -> PlanningProblem:
+    """Return the problem whose rules a plan must meet: minimising the scale replaces its limit."""
+    if objective == "slo":
+        return problem.model_copy(update={"slo_scale": None})
+    return problem
+
+
+def _verify(problem: PlanningProblem, plan: Plan) -> None:
+    violations = check_plan(problem, plan)
+    if violations:
+        listed = "; ".join(violation.message for violation in violations[:3])
+        raise CheckFailedError(
+            f"the solver's plan breaks {len(violations)} of the checker's rules: {listed}"
+        )
+
+
+def _outcome(
+    run: Run, plan: Plan | None, objective: Objective, runtime_s: float, solver: str
+) -> Outcome:
+    value = None
+    if plan is not None:
+        value = {"load": plan.load, "cost": plan.cost_per_hour, "slo": plan.slo_scale}[objective]
+    if run.infeasible:
+        status = Status.INFEASIBLE
+    elif run.unbounded:
+        status = Status.UNBOUNDED
+    else:
+        status = derive_status(value, run.bound)
+    limit = Limit.NONE if status is Status.OPTIMAL else run.limit
+    return Outcome(
+        status=status,
+        limit=limit,
+        objective=value,
+        bound=run.bound,
+        runtime_s=runtime_s,
+        solver=solver,
+    )

@@ -66,10 +66,10 @@ def summarise(
        then by new, cached and output tokens, wherever that lowers the error most.
     3. Token counts of a class are means over its calls, so calls/s, new, cached and output
        tokens/s are those of the workflows exactly.
-    4. A call at level ℓ of a workflow (calls on the longest path to it) that holds w calls counts
-       1/w towards its class's `repeat`; `parallel` is calls / repeat. Classes follow one another
-       in the order of their mean level, so Σ `repeat` is the mean depth of the workflows and
-       Σ repeat·tool_seconds their mean tool time by level.
+    4. `repeat` counts the class's calls on the critical paths of the workflows (see
+       `table.path_share`), `parallel` is calls / repeat. Classes follow one another in the order
+       of their mean level, so Σ `repeat` is the mean number of calls on the critical path and
+       Σ repeat·tool_seconds its tool time.
        Where all workflows of a group have one call, each class is a workflow class of its own.
 
     Calls without output are averaged with others; only where a whole group has none does its
@@ -144,7 +144,7 @@ def _call_classes(table: CallTable, leaves: list[Ints], workflows: int) -> list[
     names = Names()
     out: list[CallClass] = []
     for leaf in leaves:
-        weight = 1.0 / table.width[leaf]
+        weight = table.share[leaf]
         repeat = float(weight.sum()) / workflows
         new = table.new[leaf]
         place = int(np.bincount(table.place[leaf]).argmax())

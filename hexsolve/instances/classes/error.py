@@ -3,7 +3,7 @@
 import numpy as np
 from pydantic import Field
 
-from hexsolve.instances.classes.table import CallTable, Floats, Ints
+from hexsolve.instances.classes.table import CallTable, Floats, Ints, nominal_seconds
 from hexsolve.models.base import Record
 
 
@@ -25,9 +25,9 @@ class ApproximationError(Record):
         description="total prefill work of the classes (new_tokens_cv used) / true total − 1"
     )
     decode_work_bias: float = Field(description="total decode work of the classes / true − 1")
-    path_output_bias: float = Field(
-        description="output tokens along the classes' path / mean over workflows of the true "
-        "longest path − 1; negative where the longest of parallel calls sets the pace"
+    path_seconds_bias: float = Field(
+        description="length of the classes' path at nominal speeds / mean over workflows of the "
+        "true critical path − 1; negative where the slowest of parallel calls sets the pace"
     )
 
     @property
@@ -42,8 +42,8 @@ class ApproximationError(Record):
             f"absolute error per call, relative to the mean: new tokens {self.new_tokens:.1%}, "
             f"prefill work {self.prefill_work:.1%}, output tokens {self.output_tokens:.1%}, "
             f"decode work {self.decode_work:.1%}; totals of tokens are exact, of prefill work "
-            f"{self.prefill_work_bias:+.1%}, of decode work {self.decode_work_bias:+.1%}; output "
-            f"tokens on the longest path {self.path_output_bias:+.1%}"
+            f"{self.prefill_work_bias:+.1%}, of decode work {self.decode_work_bias:+.1%}; length "
+            f"of the critical path {self.path_seconds_bias:+.1%}"
         )
 
 
@@ -74,7 +74,7 @@ def approximation_error(
     variance = np.maximum(mean(table.new**2) - new**2, 0.0)
     prefill = new * (cached + new / 2)
     decode = output * (new + cached + output / 2)
-    path = float((output / table.width).sum())
+    path = nominal_seconds(table.tool, new, output) * table.share
     return ApproximationError(
         call_classes=len(groups),
         workflow_classes=workflow_classes,
@@ -84,7 +84,7 @@ def approximation_error(
         decode_work=_spread(table.decode_work, decode),
         prefill_work_bias=_ratio((prefill + variance / 2).sum(), table.prefill_work.sum()),
         decode_work_bias=_ratio(decode.sum(), table.decode_work.sum()),
-        path_output_bias=_ratio(path, table.path_output.sum()),
+        path_seconds_bias=_ratio(path.sum(), table.path_seconds.sum()),
     )
 
 

@@ -3,15 +3,24 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hexsolve.models.errors import InputError
-from hexsolve.models.workflow import Workflow
+from hexsolve.models.workflow import Call, Workflow
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+
+SECONDS_PER_NEW_TOKEN = 1e-4
+SECONDS_PER_OUTPUT_TOKEN = 0.03
+"""Nominal speeds (10,000 tokens/s of prefill, 30 ms per output token), only to find out which of
+several parallel branches is the slow one."""
+
+OFF_PATH = 0.05
+"""Part of a level's length that is shared by calls off the critical path."""
 
 MAX_PLACES = 64
 """Distinct call names that are kept apart; more of them say nothing about the place."""
@@ -30,16 +39,18 @@ class CallTable:
         most prompt − 1: an engine must compute at least one token to produce the next.
     tool : Floats
         Tool delay before the call, s.
-    level, width : Ints
-        Calls on the longest path to this call, and calls of its workflow at that level.
+    level : Ints
+        Calls on the longest path to this call.
+    share : Floats
+        The call's part in the length of its workflow, see `path_share`.
     place : Ints
         Index into `places`.
     places : tuple of str
         Call names, or ``first``/``later`` where names are too many.
     depth : Ints
         Per workflow: calls on its longest path.
-    path_output : Floats
-        Per workflow: largest sum of output tokens along a path.
+    path_seconds : Floats
+        Per workflow: length of the critical path at nominal speeds, s.
     """
 
     workflow: Ints
@@ -48,11 +59,11 @@ class CallTable:
     output: Floats
     tool: Floats
     level: Ints
-    width: Ints
+    share: Floats
     place: Ints
     places: tuple[str, ...]
     depth: Ints
-    path_output: Floats
+    path_seconds: Floats
 
     @property
     def prefill_work(self) -> Floats:
@@ -81,31 +92,28 @@ def call_table(workflows: Sequence[Workflow]) -> CallTable:
     outputs: list[int] = []
     tools: list[float] = []
     levels: list[int] = []
-    widths: list[int] = []
+    shares: list[float] = []
     names: list[str] = []
     depths: list[int] = []
-    paths: list[int] = []
+    paths: list[float] = []
     for index, workflow in enumerate(workflows):
         if not workflow.calls:
             workflow.validate()
         level: list[int] = []
-        path: list[int] = []
         for call in workflow.calls:
             parents = call.parents
             level.append(max([level[parent] for parent in parents]) + 1 if parents else 0)
-            before = max([path[parent] for parent in parents]) if parents else 0
-            path.append(before + call.output_tokens)
             prompts.append(call.prompt_tokens)
             prefixes.append(call.prefix_tokens)
             outputs.append(call.output_tokens)
             tools.append(call.tool_seconds)
             names.append(call.name)
-        at_level = Counter(level)
+        share, seconds = path_share(workflow.calls, level)
         flows.extend([index] * len(level))
         levels.extend(level)
-        widths.extend([at_level[each] for each in level])
+        shares.extend(share)
         depths.append(max(level) + 1)
-        paths.append(max(path))
+        paths.append(seconds)
     prompt = np.array(prompts, dtype=np.float64)
     cached = np.minimum(np.array(prefixes, dtype=np.float64), prompt - 1)
     places, place = _places(names, levels)
@@ -116,12 +124,44 @@ def call_table(workflows: Sequence[Workflow]) -> CallTable:
         output=np.array(outputs, dtype=np.float64),
         tool=np.array(tools, dtype=np.float64),
         level=np.array(levels, dtype=np.int64),
-        width=np.array(widths, dtype=np.int64),
+        share=np.array(shares, dtype=np.float64),
         place=place,
         places=places,
         depth=np.array(depths, dtype=np.int64),
-        path_output=np.array(paths, dtype=np.float64),
+        path_seconds=np.array(paths, dtype=np.float64),
     )
+
+
+def nominal_seconds(tool: Any, new: Any, output: Any) -> Any:
+    """Return the time of calls at nominal speeds, s; numbers or arrays."""
+    return tool + SECONDS_PER_NEW_TOKEN * new + SECONDS_PER_OUTPUT_TOKEN * output
+
+
+def path_share(calls: Sequence[Call], level: Sequence[int]) -> tuple[list[float], float]:
+    """Return each call's part in the length of its workflow, and the critical path in seconds.
+
+    A workflow takes as long as its critical path, so a call counts 1 if it lies on it and 0
+    if not. A class of calls that never do would then have no sequential length at all, hence
+    `OFF_PATH` of each level's 1 is spread evenly over the calls at that level instead.
+    """
+    width = Counter(level)
+    finish: list[float] = []
+    slowest: list[int] = []
+    for call in calls:
+        before = -1
+        if call.parents:
+            before = max(call.parents, key=finish.__getitem__)
+        slowest.append(before)
+        new = max(call.prompt_tokens - call.prefix_tokens, 1)
+        seconds = nominal_seconds(call.tool_seconds, new, call.output_tokens)
+        finish.append(seconds + (finish[before] if before >= 0 else 0.0))
+    share = [OFF_PATH / width[each] for each in level]
+    last = max(range(len(calls)), key=finish.__getitem__)
+    length = finish[last]
+    while last >= 0:
+        share[last] += 1.0 - OFF_PATH
+        last = slowest[last]
+    return share, length
 
 
 def _places(names: list[str], levels: list[int]) -> tuple[tuple[str, ...], Ints]:

@@ -33,7 +33,7 @@ def field_range(_problem: PlanningProblem, plan: Plan) -> Iterator[Violation]:
                 amount=value if number else None,
                 limit=bounds[0] if bounds else None,
                 unit=_UNITS.get(str(place[-1]), ""),
-                message=f"{ids['field']} is {value!r}: {detail['msg']}",
+                message=f"is {value!r}: {detail['msg']}",
             )
 
 
@@ -47,7 +47,7 @@ def unique_group(_problem: PlanningProblem, plan: Plan) -> Iterator[Violation]:
                 amount=times,
                 limit=1,
                 unit="groups",
-                message=f"{times} groups are called {name!r}",
+                message=f"{times} groups have this id",
             )
 
 
@@ -100,7 +100,7 @@ def unique_flow(_problem: PlanningProblem, plan: Plan) -> Iterator[Violation]:
                     amount=times,
                     limit=1,
                     unit="flows",
-                    message=f"group {group.id!r} states {times} flows of {workflow}/{call}",
+                    message=f"{times} flows are stated",
                 )
 
 

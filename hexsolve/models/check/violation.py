@@ -26,7 +26,15 @@ class Violation(Record):
     amount: float | None = Field(default=None, description="what the plan gives, in `unit`")
     limit: float | None = Field(default=None, description="what is allowed, in `unit`")
     unit: str = ""
-    message: str
+    message: str = Field(description="what is wrong; where, `ids` say")
+
+    @property
+    def place(self) -> str:
+        """The ids in words: ``group 'a', workflow 'chat'``."""
+        return ", ".join(f"{kind} {name!r}" for kind, name in self.ids.items())
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.rule, self.place, self.message) if part)
 
 
 def at_most(
@@ -49,7 +57,7 @@ def equal(
 
 def names(rule: str, ids: dict[str, str], message: str) -> Violation:
     """Return a violation that compares names."""
-    return Violation(rule=rule, ids=ids, message=f"{_place(ids)}{message}")
+    return Violation(rule=rule, ids=ids, message=message)
 
 
 def _numbers(
@@ -61,9 +69,5 @@ def _numbers(
         amount=amount if math.isfinite(amount) else None,
         limit=limit if math.isfinite(limit) else None,
         unit=unit,
-        message=f"{_place(ids)}{text}",
+        message=text,
     )
-
-
-def _place(ids: dict[str, str]) -> str:
-    return "".join(f"{kind} {name!r}, " for kind, name in ids.items())[:-2] + ": " if ids else ""

@@ -1,0 +1,79 @@
+"""``hexsolve check``: verify that an answer keeps every rule of the planning model."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hexsolve.instances.files import read_data
+from hexsolve.instances.resolve import load_problem
+from hexsolve.instances.validation import validated
+from hexsolve.models.answer import Answer
+from hexsolve.models.check import (
+    ANSWER_RULES,
+    MODEL_RULES,
+    STRUCTURE_RULES,
+    Violation,
+    check_answer,
+)
+
+VIOLATED = 1
+
+
+@click.command("check")
+@click.argument(
+    "files",
+    nargs=-1,
+    metavar="[INSTANCE] ANSWER",
+    type=click.Path(path_type=Path),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+@click.pass_context
+def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
+    """Verify an answer with a checker that shares no code with the solver.
+
+    INSTANCE is the file that was planned (left out: the default instance), ANSWER the file that
+    `hexsolve plan -o` wrote. Exit code 0: every rule is kept; 1: the broken ones are listed; 2:
+    a file is wrong.
+    """
+    if not 1 <= len(files) <= 2:
+        raise click.UsageError("give one or two files: [INSTANCE] ANSWER")
+    instance = files[0] if len(files) == 2 else None
+    answer = validated(Answer, read_data(files[-1]), str(files[-1]))
+    violations = check_answer(load_problem(instance), answer)
+    rules = len(ANSWER_RULES)
+    groups = 0
+    if answer.plan is not None:
+        rules += len(STRUCTURE_RULES) + len(MODEL_RULES)
+        groups = len(answer.plan.groups)
+    if as_json:
+        report = {
+            "ok": not violations,
+            "rules": rules,
+            "groups": groups,
+            "violations": [violation.model_dump() for violation in violations],
+        }
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    elif violations:
+        Console().print(_table(violations))
+    else:
+        note = "" if answer.plan is not None else "; the answer holds no plan"
+        click.echo(f"ok: {rules} rules over {groups} groups checked{note}")
+    if violations:
+        ctx.exit(VIOLATED)
+
+
+def _table(violations: Sequence[Violation]) -> Table:
+    number = len(violations)
+    title = f"{number} rule{'s' if number > 1 else ''} broken"
+    table = Table(title=title, title_justify="left")
+    for column in ("Rule", "Where", "What"):
+        table.add_column(column, overflow="fold")
+    for violation in violations:
+        # Text, not str: names may hold what rich would take for markup.
+        table.add_row(Text(violation.rule), Text(violation.place), Text(violation.message))
+    return table

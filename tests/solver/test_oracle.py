@@ -1,7 +1,5 @@
 """The oracle against itself without short cuts, against the checker, and by hand."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -14,43 +12,16 @@ from hexsolve.models.latency import (
     MixedCoefficients,
     PrefillCoefficients,
 )
-from hexsolve.models.plan import CallFlow, DecodeStep, InstanceGroup, Objective, Plan, SingleCalls
+from hexsolve.models.plan import DecodeStep, Objective, SingleCalls
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.workload import CallClass, WorkflowClass, Workload
-from tests.models.check.restate import restated
-from tests.solver.oracle import Candidate, OracleResult, brute_force
+from tests.solver.oracle import Candidate, brute_force
 from tests.solver.oracle_counts import count_vectors
 from tests.solver.oracle_lp import FlowLP
+from tests.solver.oracle_plan import as_plan
 from tests.solver.random_problems import LLAMA_LIKE, random_candidates, random_problem
 
 OBJECTIVES: tuple[Objective, ...] = ("load", "cost", "slo")
-
-
-def as_plan(
-    problem: PlanningProblem, candidates: Sequence[Candidate], result: OracleResult
-) -> Plan:
-    groups = tuple(
-        InstanceGroup(
-            id=f"g{i}",
-            role=candidate.role,
-            gpu=candidate.engine.gpu,
-            tp=candidate.engine.tp,
-            pp=candidate.engine.pp,
-            count=result.counts[i],
-            operating_point=candidate.operating_point,
-            flows=tuple(
-                CallFlow(workflow=workflow, call=call, calls_per_s=calls_per_s)
-                for (owner, workflow, call), calls_per_s in result.flows.items()
-                if owner == i
-            ),
-        )
-        for i, candidate in enumerate(candidates)
-        if result.counts[i]
-    )
-    bare = Plan(
-        groups=groups, load=result.load, cost_per_hour=0, slo_scale=0, latency_s={}, horizon_s={}
-    )
-    return restated(problem, bare)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

@@ -19,8 +19,8 @@ def instance(problem: PlanningProblem, answer: Answer) -> Iterator[Violation]:
         yield names(
             "instance",
             {"instance": answer.instance_name},
-            f"the answer is of another instance or version of it: hash {answer.instance_hash}, "
-            f"but {problem.name!r} has {right}",
+            f"the answer is to another instance, or to another version of it: SHA-256 "
+            f"{answer.instance_hash[:12]}…, but that of {problem.name!r} is {right[:12]}…",
         )
 
 

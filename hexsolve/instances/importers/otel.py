@@ -135,7 +135,7 @@ class _Waves:
     def __init__(self) -> None:
         self._running: list[tuple[float, float, int]] = []
         self._done: list[tuple[float, float, int]] = []
-        self._latest = -inf
+        self._latest = (-inf, -1)
 
     def add(self, index: int, span: Span) -> None:
         """Add a call; calls come in order of their starts."""
@@ -145,11 +145,12 @@ class _Waves:
         """Return the immediate predecessors of a call that starts at `start`."""
         while self._running and self._running[0][0] <= start:
             ended = heappop(self._running)
-            self._latest = max(self._latest, ended[1])
+            self._latest = max(self._latest, ended[1:])
             self._done.append(ended)
-        # A span of no length at `latest` is not its own successor.
+        # The latest itself stays even if it has no length: it is not its own successor.
+        start_of_latest, latest = self._latest
         self._done = [
-            span for span in self._done if span[0] > self._latest or span[1] == self._latest
+            span for span in self._done if span[0] > start_of_latest or span[2] == latest
         ]
         return tuple(sorted(index for _, _, index in self._done))
 

@@ -132,7 +132,9 @@ def _least_scale(problem: PlanningProblem, lp: FlowLP, counts: NDArray[np.int64]
             break
         solution = lp.solve(counts[i], extra, cost, problem.load)
         if solution is None:
-            _, _, bounds = lp.most_load(counts[i], none, counts)
+            load, _, bounds = lp.most_load(counts[i], none, counts)
+            # Two programs that must agree: too little load is the only way to be infeasible.
+            assert load < problem.load * (1 + 1e-6)
             upper = np.minimum(upper, bounds)
             upper[i] = 0.0
             continue

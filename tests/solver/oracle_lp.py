@@ -146,20 +146,24 @@ class FlowLP:
         lower, upper = np.zeros(self.columns), np.full(self.columns, np.inf)
         if theta is not None:
             lower[self.theta] = upper[self.theta] = theta
-        result = linprog(
-            cost,
-            A_ub=np.vstack([self.group_rows, extra]),
-            b_ub=self.right(counts, len(extra)),
-            A_eq=self.demand_rows,
-            b_eq=np.zeros(len(self.demand_rows)),
-            bounds=np.column_stack([lower, upper]),
-            method="highs-ds",
-            options={
-                "primal_feasibility_tolerance": 1e-10,
-                "dual_feasibility_tolerance": 1e-10,
-                "presolve": False,
-            },
-        )
+        # Without presolve HiGHS is faster here, but gives up (status 4) on some infeasible ones.
+        for presolve in (False, True):
+            result = linprog(
+                cost,
+                A_ub=np.vstack([self.group_rows, extra]),
+                b_ub=self.right(counts, len(extra)),
+                A_eq=self.demand_rows,
+                b_eq=np.zeros(len(self.demand_rows)),
+                bounds=np.column_stack([lower, upper]),
+                method="highs-ds",
+                options={
+                    "primal_feasibility_tolerance": 1e-10,
+                    "dual_feasibility_tolerance": 1e-10,
+                    "presolve": presolve,
+                },
+            )
+            if result.status in (0, 2):
+                break
         if result.status == 2:
             return None
         if result.status != 0:

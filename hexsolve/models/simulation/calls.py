@@ -1,0 +1,146 @@
+"""Calls and workflows as far as they are revealed: all that a policy may know of them."""
+
+from collections.abc import Sequence
+
+from hexsolve.models.simulation.clock import to_seconds
+
+READY, QUEUED, PREFILLING, INBOUND, TRANSFER, LANDED, RUNNING, DONE = range(8)
+STAGES = ("ready", "queued", "prefilling", "inbound", "transfer", "landed", "running", "done")
+
+
+class RevealedWorkflow:
+    """A workflow that has arrived and the calls of it that are known."""
+
+    __slots__ = ("arrived", "calls", "finished", "name", "number", "workflow_class")
+
+    def __init__(self, number: int, name: str, workflow_class: str, arrived: int) -> None:
+        self.number = number
+        self.name = name
+        self.workflow_class = workflow_class
+        self.arrived = arrived
+        self.finished = -1
+        self.calls: list[RevealedCall] = []
+
+    @property
+    def arrival_s(self) -> float:
+        """When it arrived, s."""
+        return to_seconds(self.arrived)
+
+
+class RevealedCall:
+    """A call that is known: its prompt, what it was predicted to generate, and how far it is.
+
+    Attributes
+    ----------
+    number, index : int
+        Number of the call in the workload, and in its workflow.
+    parents : sequence of int
+        Indices in the workflow; all of them are done.
+    prompt_tokens, predicted_output : int
+        Tokens; the true output length is `emitted` once `stage` is ``DONE``, unknown before.
+    emitted : int
+        Output tokens so far, without those of the decode steps that run now.
+    length : int
+        Tokens to prefill, cached ones included: the prompt and what was emitted before.
+    stage : int
+        ``READY`` (to be placed) … ``DONE``; see `STAGES`.
+    prefill, decode : int
+        Instances it is placed on; −1 before. Equal for a mixed instance.
+    forbidden : tuple of int
+        Instances whose pool proved too small for it.
+    revealed, prefill_start, first_token, landed, finished : int
+        When that happened, ticks; −1 if it has not. After a preemption the latest time, except
+        `first_token`.
+    """
+
+    __slots__ = (
+        "attempt",
+        "cached",
+        "computed",
+        "decode",
+        "decode_priority",
+        "emitted",
+        "expected_new",
+        "expected_output",
+        "filled",
+        "finished",
+        "first_token",
+        "flow_rate",
+        "flow_since",
+        "flow_version",
+        "flow_work",
+        "forbidden",
+        "index",
+        "landed",
+        "length",
+        "name",
+        "number",
+        "parents",
+        "predicted_output",
+        "preemptions",
+        "prefill",
+        "prefill_end",
+        "prefill_start",
+        "priority",
+        "promise",
+        "prompt_tokens",
+        "revealed",
+        "sequence",
+        "stage",
+        "ticket",
+        "transferred",
+        "workflow",
+    )
+
+    def __init__(
+        self,
+        number: int,
+        workflow: RevealedWorkflow,
+        index: int,
+        name: str,
+        parents: Sequence[int],
+        prompt_tokens: int,
+        predicted_output: int,
+        revealed: int,
+    ) -> None:
+        self.number = number
+        self.workflow = workflow
+        self.index = index
+        self.name = name
+        self.parents = parents
+        self.prompt_tokens = self.length = prompt_tokens
+        self.predicted_output = predicted_output
+        self.revealed = revealed
+        self.stage = READY
+        self.emitted = self.attempt = self.ticket = self.preemptions = 0
+        self.cached = self.computed = self.transferred = self.filled = self.promise = 0
+        self.expected_new = self.expected_output = 0
+        self.flow_version = self.flow_work = self.flow_rate = self.flow_since = 0
+        self.priority = self.decode_priority = 0.0
+        self.prefill = self.decode = self.sequence = -1
+        self.prefill_start = self.prefill_end = self.first_token = self.landed = -1
+        self.finished = -1
+        self.forbidden: tuple[int, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether it is complete."""
+        return self.stage == DONE
+
+    @property
+    def remaining_output(self) -> int:
+        """Predicted tokens still to come, at least one."""
+        return max(1, self.predicted_output - self.emitted)
+
+    @property
+    def revealed_s(self) -> float:
+        """When it became known, s."""
+        return to_seconds(self.revealed)
+
+    @property
+    def finished_s(self) -> float | None:
+        """When it was complete, s."""
+        return to_seconds(self.finished) if self.finished >= 0 else None
+
+    def __repr__(self) -> str:
+        return f"RevealedCall({self.number}, {self.name!r}, {STAGES[self.stage]})"

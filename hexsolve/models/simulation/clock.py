@@ -1,0 +1,70 @@
+"""Seconds to integer ticks, and the times of steps in ticks."""
+
+from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients, PrefillCoefficients
+
+TICKS_PER_SECOND = 10**15
+
+
+def to_ticks(seconds: float) -> int:
+    """Return `seconds` in ticks of 1 fs, rounded."""
+    return round(seconds * TICKS_PER_SECOND)
+
+
+def to_seconds(ticks: int) -> float:
+    """Return `ticks` in seconds."""
+    return ticks / TICKS_PER_SECOND
+
+
+def prefill_ticks(coefficients: PrefillCoefficients, tokens: int, double_work: int) -> int:
+    """Return the time of a batch of `tokens` new tokens and ``double_work = Σ n(2h + n)``."""
+    return max(1, round(coefficients.seconds(tokens, double_work / 2) * TICKS_PER_SECOND))
+
+
+class StepClock:
+    """Times of decode steps: ``base(B) + slope·C`` ticks for B sequences that hold C tokens."""
+
+    __slots__ = ("_bases", "_coefficients", "slope")
+
+    def __init__(self, coefficients: DecodeCoefficients | MixedCoefficients) -> None:
+        self._coefficients = coefficients
+        self._bases: list[int] = [0]
+        self.slope = to_ticks(coefficients.d2)
+
+    def base(self, batch: int) -> int:
+        """Return the part of a step's time that does not depend on the context."""
+        bases = self._bases
+        while len(bases) <= batch:
+            bases.append(self.chunk_base(len(bases), 0, 0))
+        return bases[batch]
+
+    def chunk_base(self, batch: int, tokens: int, double_work: int) -> int:
+        """Return the same for a step that also prefills `tokens` with ``Σ n(2h + n)``."""
+        coefficients = self._coefficients
+        if isinstance(coefficients, MixedCoefficients):
+            seconds = coefficients.step_seconds(batch, 0, tokens, double_work / 2)
+        else:
+            seconds = coefficients.step_seconds(batch, 0)
+        return max(1, to_ticks(seconds))
+
+
+def steps_begun(first: int, growth: int, elapsed: int, at_end: bool) -> int:
+    """Return how many steps have begun `elapsed` ticks after the first one did.
+
+    Step j begins after ``first·j + growth·j(j−1)/2`` ticks: `first` is the first step's time and
+    each step takes `growth` longer than the one before. A step that begins at `elapsed` itself
+    counts only if `at_end`.
+    """
+    # Largest j with T(j) ≤ limit, from the quadratic in floating point, then corrected exactly.
+    limit = elapsed if at_end else elapsed - 1
+    if limit < 0:
+        return 0
+    if growth:
+        b = first - 0.5 * growth
+        guess = int(((b * b + 2.0 * growth * limit) ** 0.5 - b) / growth)
+    else:
+        guess = limit // first
+    while first * guess + growth * guess * (guess - 1) // 2 > limit:
+        guess -= 1
+    while first * (guess + 1) + growth * (guess + 1) * guess // 2 <= limit:
+        guess += 1
+    return guess + 1

@@ -1,0 +1,672 @@
+"""The event loop: arrivals, reveals, decisions, and what instances start and end."""
+
+from bisect import insort
+from collections.abc import Callable, Sequence
+from heapq import heappop, heappush
+
+from hexsolve.models.errors import HexsolveError, InputError
+from hexsolve.models.simulation.calls import (
+    DONE,
+    INBOUND,
+    LANDED,
+    PREFILLING,
+    QUEUED,
+    READY,
+    TRANSFER,
+    RevealedCall,
+    RevealedWorkflow,
+)
+from hexsolve.models.simulation.clock import to_ticks
+from hexsolve.models.simulation.cluster import SimulatedCluster
+from hexsolve.models.simulation.decode import DecodeInstance
+from hexsolve.models.simulation.links import Links
+from hexsolve.models.simulation.mixed import MixedInstance
+from hexsolve.models.simulation.policy import Assignment, Plan, Policy, PolicyError, Predictor
+from hexsolve.models.simulation.pool import KVPool
+from hexsolve.models.simulation.prefill import PrefillInstance
+from hexsolve.models.simulation.prefixes import PrefixTree
+from hexsolve.models.simulation.record import Listener, RunRecord
+from hexsolve.models.simulation.view import ClusterView
+from hexsolve.models.workflow import Workflow
+
+Instance = PrefillInstance | DecodeInstance | MixedInstance
+
+# Kinds of events, in the order in which they are handled at one instant.
+FAILURE, PREFILL_END, PREFILL_FREE, FLOW_END, LANDING, STEP, REVEAL, PLAN, EPOCH = range(9)
+
+
+class SimulationError(HexsolveError):
+    """A run that cannot go on: calls left over that no instance will ever take."""
+
+
+class _Open:
+    """A workflow under way: what the engine knows and the policy does not."""
+
+    __slots__ = ("children", "first", "left", "missing", "revealed", "workflow")
+
+    def __init__(self, workflow: Workflow, first: int, revealed: RevealedWorkflow) -> None:
+        self.workflow = workflow
+        self.first = first
+        self.revealed = revealed
+        calls = workflow.calls
+        self.left = len(calls)
+        self.missing = [len(call.parents) for call in calls]
+        self.children: list[list[int] | None] = [None] * len(calls)
+        for index, call in enumerate(calls):
+            parents: Sequence[int] = call.parents
+            if len(parents) > 1:
+                parents = sorted(set(parents))
+                self.missing[index] = len(parents)
+            for parent in parents:
+                children = self.children[parent]
+                if children is None:
+                    self.children[parent] = [index]
+                else:
+                    children.append(index)
+
+
+class Simulation:
+    """One run of `workflows` on `cluster` under `policy`; see docs/simulation.md.
+
+    Parameters
+    ----------
+    cluster : SimulatedCluster
+    workflows : sequence of Workflow
+        In any order; they are run by arrival.
+    policy : Policy
+    predictor : Predictor
+    listener : Listener, optional
+        Is told every event.
+    progress : callable, optional
+        Called with the number of complete calls about every thousand.
+
+    Raises
+    ------
+    InputError
+        If a call fits no prefill pool or no decode pool; it is named.
+    """
+
+    def __init__(
+        self,
+        cluster: SimulatedCluster,
+        workflows: Sequence[Workflow],
+        policy: Policy,
+        predictor: Predictor,
+        listener: Listener | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self.cluster = cluster
+        self.workflows = sorted(workflows, key=lambda workflow: workflow.arrival_s)
+        self._policy = policy
+        self._predictor = predictor
+        self._listener = listener
+        self._progress = progress
+        _check_sizes(cluster, self.workflows)
+        self.total_calls = sum(len(workflow.calls) for workflow in self.workflows)
+        self.tree = PrefixTree(self.total_calls, cluster.prefix_caching)
+        promises = cluster.admission == "predicted"
+        self.instances: list[Instance] = []
+        for number, spec in enumerate(cluster.instances):
+            pool = KVPool(spec.capacity, self.tree, cluster.prefix_caching)
+            if spec.role == "prefill":
+                self.instances.append(PrefillInstance(number, spec, pool))
+            elif spec.role == "decode":
+                self.instances.append(DecodeInstance(number, spec, pool, promises))
+            else:
+                self.instances.append(MixedInstance(number, spec, pool, promises))
+        self.links = Links(
+            [max(1, round(spec.nic_bandwidth)) for spec in cluster.instances],
+            [round(spec.performance.kv_bytes_per_token) for spec in cluster.instances],
+        )
+        self._latency = to_ticks(cluster.transfer_latency_s)
+        self.now = 0
+        self.again = False
+        self.live: dict[int, RevealedCall] = {}
+        self.waiting: list[RevealedCall] = []
+        self.record = RunRecord(self.total_calls, len(self.workflows))
+        self._open: dict[int, _Open] = {}
+        self._pending: dict[int, int] = {}
+        self._plans: dict[int, Plan] = {}
+        self._next_plan = 0
+        self._planning = False
+        self._changed = False
+        self._decide_now = False
+        self._arrived = 0
+        self._first_number = 0
+        self._sequence = 0
+        self._dirty: set[int] = set()
+        self._heap: list[tuple[int, int, int, int]] = []
+        names = [spec.name for spec in cluster.instances]
+        for failure in cluster.failures:
+            number = names.index(failure.instance)
+            heappush(self._heap, (to_ticks(failure.at_s), FAILURE, number, 0))
+            if failure.until_s is not None:
+                heappush(self._heap, (to_ticks(failure.until_s), FAILURE, number, 1))
+        self.view = ClusterView(self)
+        self._epoch = 0 if policy.epoch_s is None else max(1, to_ticks(policy.epoch_s))
+        policy.start(self.view)
+
+    # ------------------------------------------------------------------ the clock
+
+    def run(self, until_s: float | None = None) -> RunRecord:
+        """Run to the end, or up to and including `until_s`; return what was recorded.
+
+        Raises
+        ------
+        SimulationError
+            If calls are left over: no instance that is up is large enough for them, or the policy
+            never placed them.
+        """
+        limit = None if until_s is None else to_ticks(until_s)
+        heap = self._heap
+        arrivals = [to_ticks(workflow.arrival_s) for workflow in self.workflows]
+        count = len(arrivals)
+        while True:
+            if self._arrived < count:
+                t = arrivals[self._arrived]
+                if heap and heap[0][0] < t:
+                    t = heap[0][0]
+            elif heap and (self.live or self._pending):
+                t = heap[0][0]
+            else:
+                break
+            if limit is not None and t > limit:
+                return self.record
+            self.now = t
+            self.again = False
+            while True:
+                while heap and heap[0][0] == t:
+                    self._handle(heappop(heap))
+                while self._arrived < count and arrivals[self._arrived] == t:
+                    self._arrive()
+                if self.waiting or self._changed:
+                    self._decide()
+                dirty = self._dirty
+                if dirty:
+                    numbers = sorted(dirty) if len(dirty) > 1 else list(dirty)
+                    dirty.clear()
+                    for number in numbers:
+                        self._start(number)
+                if not ((heap and heap[0][0] == t) or dirty or self._decide_now):
+                    break
+                self.again = True
+        if self.live:
+            raise SimulationError(self._left_over())
+        self.record.close(self)
+        return self.record
+
+    def _handle(self, event: tuple[int, int, int, int]) -> None:
+        t, kind, key, version = event
+        if kind == STEP:
+            instance = self.instances[key]
+            assert not isinstance(instance, PrefillInstance)
+            if version == instance.version:
+                self._end_steps(instance)
+        elif kind == PREFILL_END:
+            self._end_batch(key, version)
+        elif kind == FLOW_END:
+            call = self.live.get(key)
+            if call is not None and call.flow_version == version:
+                self._end_flow(call)
+        elif kind == LANDING:
+            call = self.live.get(key)
+            if call is not None and call.attempt == version and call.stage == TRANSFER:
+                self._land(call)
+        elif kind == REVEAL:
+            self._reveal(key, self._pending.pop(key))
+        elif kind == PREFILL_FREE:
+            self._dirty.add(key)
+        elif kind == FAILURE:
+            self._recover(key) if version else self._fail(key)
+        elif kind == PLAN:
+            self._apply(self._plans.pop(key))
+        else:
+            self._changed = True
+            heappush(self._heap, (t + self._epoch, EPOCH, 0, 0))
+
+    # ------------------------------------------------------------------ workflows
+
+    def _arrive(self) -> None:
+        number = self._arrived
+        workflow = self.workflows[number]
+        first = self._first_number
+        self._arrived += 1
+        self._first_number += len(workflow.calls)
+        self.tree.add(number, workflow, first)
+        revealed = RevealedWorkflow(number, workflow.name, workflow.workflow_class, self.now)
+        state = self._open[number] = _Open(workflow, first, revealed)
+        self.record.workflow_arrived(number, self.now)
+        if self._listener is not None:
+            self._listener.workflow("arrive", self.now, revealed)
+        if self._epoch and number == 0:
+            heappush(self._heap, (self.now + self._epoch, EPOCH, 0, 0))
+        for index in range(len(workflow.calls)):
+            if not state.missing[index]:
+                self._schedule_reveal(state, index)
+
+    def _schedule_reveal(self, state: _Open, index: int) -> None:
+        number = state.first + index
+        delay = state.workflow.calls[index].tool_seconds
+        workflow = state.revealed.number
+        ticks = to_ticks(delay) if delay else 0
+        if ticks:
+            self._pending[number] = workflow
+            heappush(self._heap, (self.now + ticks, REVEAL, number, 0))
+        else:
+            self._reveal(number, workflow)
+
+    def _reveal(self, number: int, workflow: int) -> None:
+        state = self._open[workflow]
+        index = number - state.first
+        call = state.workflow.calls[index]
+        revealed = RevealedCall(
+            number,
+            state.revealed,
+            index,
+            call.name,
+            call.parents,
+            call.prompt_tokens,
+            self._predictor.predict(state.workflow, index),
+            self.now,
+        )
+        state.revealed.calls.append(revealed)
+        self.live[number] = revealed
+        self._make_ready(revealed)
+
+    def _make_ready(self, call: RevealedCall) -> None:
+        call.stage = READY
+        call.length = call.prompt_tokens + call.emitted
+        self._decide_now = True
+        waiting = self.waiting
+        if not waiting or waiting[-1].number < call.number:
+            waiting.append(call)
+        else:
+            insort(waiting, call, key=lambda other: other.number)
+
+    def _complete(self, call: RevealedCall) -> None:
+        call.stage = DONE
+        call.finished = self.now
+        del self.live[call.number]
+        workflow = call.workflow
+        state = self._open[workflow.number]
+        self.record.call_done(call)
+        if self._listener is not None:
+            self._listener.call("done", self.now, call, call.decode)
+        self._predictor.observe(state.workflow, call.index)
+        self._policy.completed(self.view, call)
+        self._changed = self._policy.epoch_on_change or self._changed
+        state.left -= 1
+        if self._progress is not None and self.record.done % 1024 == 0:
+            self._progress(self.record.done)
+        children = state.children[call.index]
+        if children is not None:
+            missing = state.missing
+            for child in children:
+                missing[child] -= 1
+                if not missing[child]:
+                    self._schedule_reveal(state, child)
+        if not state.left:
+            workflow.finished = self.now
+            self.record.workflow_done(workflow)
+            del self._open[workflow.number]
+            if self._listener is not None:
+                self._listener.workflow("done", self.now, workflow)
+
+    # ------------------------------------------------------------------ decisions
+
+    def _decide(self) -> None:
+        policy = self._policy
+        if self._decide_now:
+            self._decide_now = False
+            self._changed = self._changed or policy.epoch_on_change
+            if self.waiting:
+                for call, assignment in policy.place(self.view, tuple(self.waiting)):
+                    self._assign(call, assignment)
+                self.waiting = [call for call in self.waiting if call.stage == READY]
+        if self._changed:
+            self._changed = False
+            if not self._planning and (self._epoch or policy.epoch_on_change):
+                self._request_plan()
+
+    def _request_plan(self) -> None:
+        plan = self._policy.plan(self.view)
+        if plan is None:
+            return
+        delay = to_ticks(plan.latency_s)
+        if delay <= 0:
+            self._apply(plan)
+            return
+        self._planning = True
+        self._plans[self._next_plan] = plan
+        heappush(self._heap, (self.now + delay, PLAN, self._next_plan, 0))
+        self._next_plan += 1
+
+    def _apply(self, plan: Plan) -> None:
+        self._planning = False
+        for call, assignment in plan.assignments:
+            self._assign(call, assignment)
+        self.waiting = [call for call in self.waiting if call.stage == READY]
+        self._decide_now = bool(self.waiting)
+
+    def _assign(self, call: RevealedCall, assignment: Assignment) -> None:
+        """Carry out an assignment as far as the call's stage still allows it."""
+        stage = call.stage
+        priority = assignment.priority
+        decode_priority = assignment.decode_priority
+        if decode_priority is None:
+            decode_priority = priority
+        if stage == READY:
+            self._check(call, assignment)
+            call.priority, call.decode_priority = priority, decode_priority
+            call.prefill, call.decode = assignment.prefill, assignment.decode
+            call.attempt += 1
+            call.sequence = self._sequence
+            self._sequence += 1
+            self._enqueue(call)
+        elif stage == QUEUED:
+            self._dequeue(call)
+            if self._is_possible(call, assignment):
+                call.prefill, call.decode = assignment.prefill, assignment.decode
+            call.priority, call.decode_priority = priority, decode_priority
+            self._enqueue(call)
+        elif stage == DONE:
+            self.record.stale_assignments += 1
+        else:
+            self._redirect(call, assignment, decode_priority)
+
+    def _enqueue(self, call: RevealedCall) -> None:
+        prefill = self.instances[call.prefill]
+        decode = self.instances[call.decode]
+        assert not isinstance(prefill, DecodeInstance)
+        assert not isinstance(decode, PrefillInstance)
+        prefill.enqueue(call)
+        call.expected_output = call.remaining_output
+        decode.pending_output += call.expected_output
+        self._dirty.add(call.prefill)
+        if self._listener is not None:
+            self._listener.call("queue", self.now, call, call.prefill)
+
+    def _dequeue(self, call: RevealedCall) -> None:
+        prefill, decode = self.instances[call.prefill], self.instances[call.decode]
+        assert not isinstance(prefill, DecodeInstance)
+        assert not isinstance(decode, PrefillInstance)
+        if prefill.up:
+            prefill.dequeue(call)
+            self._dirty.add(call.prefill)
+        if decode.up:
+            decode.pending_output -= call.expected_output
+
+    def _redirect(self, call: RevealedCall, assignment: Assignment, decode_priority: float) -> None:
+        """Change what can still be changed of a call whose prefill has started."""
+        decode = self.instances[call.decode]
+        if not isinstance(decode, DecodeInstance):
+            call.priority = assignment.priority
+            return
+        target = self.instances[assignment.decode]
+        if call.stage not in (PREFILLING, INBOUND):
+            call.decode_priority = decode_priority
+            return
+        if call.stage == INBOUND:
+            decode.dequeue(call)
+            self._dirty.add(decode.number)
+        call.decode_priority = decode_priority
+        if (
+            isinstance(target, DecodeInstance)
+            and target is not decode
+            and self.view.can_decode(call, target.number)
+        ):
+            decode.pending_output -= call.expected_output
+            target.pending_output += call.expected_output
+            call.decode = target.number
+            decode = target
+        if call.stage == INBOUND:
+            decode.enqueue(call)
+            self._dirty.add(decode.number)
+
+    def _is_possible(self, call: RevealedCall, assignment: Assignment) -> bool:
+        p, d = assignment.prefill, assignment.decode
+        view = self.view
+        if not (0 <= p < len(self.instances) and 0 <= d < len(self.instances)):
+            return False
+        if p == d:
+            return view.can_mix(call, p)
+        return view.can_prefill(call, p) and view.can_decode(call, d)
+
+    def _check(self, call: RevealedCall, assignment: Assignment) -> None:
+        if not self._is_possible(call, assignment):
+            raise PolicyError(
+                f"policy {self._policy.name!r} places call {call.number} "
+                f"({call.length} tokens) on instances {assignment.prefill} and "
+                f"{assignment.decode}; allowed: up, of the right role, with a large enough pool"
+            )
+
+    # ------------------------------------------------------------------ ends
+
+    def _end_batch(self, key: int, batch: int) -> None:
+        instance = self.instances[key]
+        assert isinstance(instance, PrefillInstance)
+        if batch not in instance.batches:
+            return
+        self._dirty.add(key)
+        for call in instance.finish(batch):
+            call.prefill_end = self.now
+            if self._listener is not None:
+                self._listener.call("prefilled", self.now, call, key)
+            if self._emit(call):
+                decode = self.instances[call.decode]
+                assert isinstance(decode, DecodeInstance)
+                decode.pending_output -= call.expected_output
+                instance.pool.release(call.number, call.length)
+                self._complete(call)
+            else:
+                decode = self.instances[call.decode]
+                assert isinstance(decode, DecodeInstance)
+                decode.enqueue(call)
+                self._dirty.add(call.decode)
+
+    def _emit(self, call: RevealedCall) -> bool:
+        """Let a prefill emit its token; return whether that completes the call."""
+        output = self._output(call)
+        if output:
+            if not call.emitted:
+                call.first_token = self.now
+            call.emitted += 1
+        return call.emitted >= output
+
+    def _output(self, call: RevealedCall) -> int:
+        state = self._open[call.workflow.number]
+        return state.workflow.calls[call.index].output_tokens
+
+    def _end_flow(self, call: RevealedCall) -> None:
+        self._push_flows(self.links.end(call, self.now))
+        if self._latency:
+            heappush(self._heap, (self.now + self._latency, LANDING, call.number, call.attempt))
+        else:
+            self._land(call)
+
+    def _push_flows(self, changed: list[tuple[int, int, int]]) -> None:
+        for end, number, version in changed:
+            heappush(self._heap, (end, FLOW_END, number, version))
+
+    def _land(self, call: RevealedCall) -> None:
+        call.landed = self.now
+        self.instances[call.prefill].pool.release(call.number, call.length)
+        self._dirty.add(call.prefill)
+        decode = self.instances[call.decode]
+        assert isinstance(decode, DecodeInstance)
+        decode.land(call)
+        self._dirty.add(call.decode)
+        if self._listener is not None:
+            self._listener.call("landed", self.now, call, call.decode)
+
+    def _end_steps(self, instance: DecodeInstance | MixedInstance) -> None:
+        self._dirty.add(instance.number)
+        instance.end_steps()
+        for run in instance.ended():
+            instance.leave(run)
+            self._complete(run.call)
+        if isinstance(instance, MixedInstance):
+            for call in instance.finish_chunks():
+                call.prefill_end = call.landed = self.now
+                if self._emit(call):
+                    instance.leave_filled(call)
+                    self._complete(call)
+                else:
+                    instance.join(call, self._output(call) - call.emitted)
+
+    # ------------------------------------------------------------------ starts
+
+    def _start(self, number: int) -> None:
+        instance = self.instances[number]
+        if not instance.up:
+            return
+        if isinstance(instance, PrefillInstance):
+            started = instance.start(self.now)
+            if started is not None:
+                batch, span, occupied = started
+                heappush(self._heap, (self.now + span, PREFILL_END, number, batch))
+                if occupied < span:
+                    heappush(self._heap, (self.now + occupied, PREFILL_FREE, number, 0))
+                if self._listener is not None:
+                    for call, _ in instance.batches[batch]:
+                        self._listener.call("prefill", self.now, call, number)
+        elif isinstance(instance, DecodeInstance):
+            self._start_decode(instance)
+        else:
+            end = instance.start(self.now, self.again)
+            if end >= 0:
+                heappush(self._heap, (end, STEP, number, instance.version))
+            for call, alone in instance.preempted:
+                self._preempt(instance, call, alone)
+
+    def _start_decode(self, instance: DecodeInstance) -> None:
+        now = self.now
+        took_room = False
+        if instance.inbound:
+            for call, missing in instance.admit(now, self.again):
+                took_room = True
+                if missing:
+                    self._push_flows(self.links.begin(call, missing, now))
+                else:
+                    end = now + self._latency
+                    heappush(self._heap, (end, LANDING, call.number, call.attempt))
+                if self._listener is not None:
+                    self._listener.call("transfer", now, call, instance.number)
+        if instance.stepping:
+            end = instance.pool_limit(now) if took_room else -1
+            if instance.landed and end != now:
+                boundary = instance.next_boundary(now, self.again)
+                if boundary >= 0:
+                    end = boundary
+            if end != now:
+                if end >= 0:
+                    heappush(self._heap, (end, STEP, instance.number, instance.version))
+                return
+        for call in instance.landed:
+            instance.join(call, self._output(call) - call.emitted)
+            if self._listener is not None:
+                self._listener.call("decode", now, call, instance.number)
+        instance.landed.clear()
+        while instance.overflows():
+            run, alone = instance.preempt()
+            self._preempt(instance, run.call, alone)
+        if instance.batch:
+            end = instance.plan_steps(now)
+            heappush(self._heap, (end, STEP, instance.number, instance.version))
+
+    def _preempt(
+        self, instance: DecodeInstance | MixedInstance, call: RevealedCall, alone: bool
+    ) -> None:
+        call.preemptions += 1
+        if self._listener is not None:
+            self._listener.call("preempt", self.now, call, instance.number)
+        self._dirty.add(instance.number)
+        if alone:
+            call.forbidden = (*call.forbidden, instance.number)
+        if isinstance(instance, MixedInstance) and not alone:
+            call.length = call.prompt_tokens + call.emitted
+            self._enqueue(call)
+        else:
+            self._make_ready(call)
+
+    # ------------------------------------------------------------------ failures
+
+    def _fail(self, number: int) -> None:
+        failed = self.instances[number]
+        if not failed.up:
+            return
+        lost = [
+            self.live[key] for key in sorted(self.live) if self._is_lost(self.live[key], number)
+        ]
+        stages = [call.stage for call in lost]
+        if not isinstance(failed, PrefillInstance):
+            for call in lost:
+                failed.lose(call, self.now)
+        failed.fail()
+        for call, stage in zip(lost, stages, strict=True):
+            self._lose(call, stage)
+            if self._listener is not None:
+                self._listener.call("lost", self.now, call, number)
+            self._make_ready(call)
+
+    @staticmethod
+    def _is_lost(call: RevealedCall, number: int) -> bool:
+        if call.stage == READY:
+            return False
+        if call.decode == number:
+            return True
+        return call.prefill == number and call.stage < LANDED
+
+    def _lose(self, call: RevealedCall, stage: int) -> None:
+        """Withdraw a call from the instances that are still up."""
+        if stage == QUEUED:
+            self._dequeue(call)
+            return
+        prefill, decode = self.instances[call.prefill], self.instances[call.decode]
+        call.ticket += 1
+        call.flow_version += 1
+        if stage == TRANSFER and call in self.links.leaving[call.prefill]:
+            self._push_flows(self.links.end(call, self.now))
+        if stage in (PREFILLING, INBOUND, TRANSFER) and prefill.up and prefill is not decode:
+            prefill.pool.release(call.number, call.length)
+            self._dirty.add(call.prefill)
+        if decode.up:
+            assert isinstance(decode, DecodeInstance)
+            if stage == TRANSFER:
+                decode.withdraw(call)
+            else:
+                if stage == INBOUND:
+                    decode.inbound_tokens -= call.length
+                decode.pending_output -= call.expected_output
+            self._dirty.add(call.decode)
+
+    def _recover(self, number: int) -> None:
+        self.instances[number].up = True
+        self._dirty.add(number)
+        self._decide_now = bool(self.waiting)
+
+    def _left_over(self) -> str:
+        call = self.live[min(self.live)]
+        return (
+            f"{len(self.live)} calls cannot go on, first call {call.index} of workflow "
+            f"{call.workflow.name!r} ({call.length} tokens): no instance that is up can take it, "
+            f"or policy {self._policy.name!r} does not place it"
+        )
+
+
+def _check_sizes(cluster: SimulatedCluster, workflows: Sequence[Workflow]) -> None:
+    """Raise `InputError` for a call that can never complete, be it after a rebuild of its KV."""
+
+    def largest(role: str) -> int:
+        pools = [spec.capacity for spec in cluster.instances if spec.role == role]
+        return max(pools, default=0)
+
+    limit = max(min(largest("prefill"), largest("decode")), largest("mixed"))
+    for workflow in workflows:
+        for index, call in enumerate(workflow.calls):
+            if call.prompt_tokens + max(0, call.output_tokens - 1) > limit:
+                raise InputError(
+                    f"needs {call.prompt_tokens} prompt and {call.output_tokens} output tokens of "
+                    f"KV; allowed: at most {limit} tokens in all, what the largest pools hold",
+                    field=f"workflow {workflow.name!r}.calls[{index}]",
+                )

@@ -1,0 +1,85 @@
+"""What a scheduler offers to the simulator, and what a predictor does."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from hexsolve.models.errors import HexsolveError
+from hexsolve.models.simulation.calls import RevealedCall
+from hexsolve.models.workflow import Workflow
+
+if TYPE_CHECKING:
+    from hexsolve.models.simulation.view import ClusterView
+
+
+class PolicyError(HexsolveError):
+    """A policy asked for something impossible: a decode instance to prefill, say."""
+
+
+class Assignment(NamedTuple):
+    """Where a call goes, and its place in the queues there.
+
+    Smaller priorities are served first; equal ones in the order in which calls were placed.
+    `decode_priority` orders admission to decode and, backwards, preemption; None = `priority`.
+    On a mixed instance `prefill` and `decode` are the same number.
+    """
+
+    prefill: int
+    decode: int
+    priority: float
+    decode_priority: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Assignments that take effect `latency_s` after the state they were computed from."""
+
+    assignments: Sequence[tuple[RevealedCall, Assignment]]
+    latency_s: float = 0.0
+
+
+class Policy(Protocol):
+    """An online scheduler. It sees the revealed part of workflows, predictions and instances.
+
+    Attributes
+    ----------
+    name : str
+        As in ``--policy``.
+    epoch_s : float or None
+        `plan` is called this often, s; None = never by time.
+    epoch_on_change : bool
+        `plan` is called after each instant at which calls became ready or complete.
+    """
+
+    name: str
+    epoch_s: float | None
+    epoch_on_change: bool
+
+    def start(self, view: "ClusterView") -> None:
+        """Begin a run: forget the last one."""
+
+    def place(
+        self, view: "ClusterView", ready: Sequence[RevealedCall]
+    ) -> Iterable[tuple[RevealedCall, Assignment]]:
+        """Assign calls at once; the serving path.
+
+        `ready` are the calls without a place, by number. A generator sees the effect of each
+        assignment before it makes the next. Calls that are left out are offered again at the next
+        decision. Queued calls may be assigned anew, too.
+        """
+
+    def plan(self, view: "ClusterView") -> Plan | None:
+        """Re-plan at an epoch; not called again before the last plan was applied."""
+
+    def completed(self, view: "ClusterView", call: RevealedCall) -> None:
+        """Learn that `call` is complete; its output length is ``call.emitted``."""
+
+
+class Predictor(Protocol):
+    """Predicts output lengths at the reveal; part of the experiment, so it may see the truth."""
+
+    def predict(self, workflow: Workflow, index: int) -> int:
+        """Return the predicted output tokens of call `index`, at least 0."""
+
+    def observe(self, workflow: Workflow, index: int) -> None:
+        """Learn the true length of a call that is now complete."""

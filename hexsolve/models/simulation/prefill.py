@@ -1,0 +1,116 @@
+"""A prefill instance: one queue, batches under a token budget, nothing in flight preempted."""
+
+from heapq import heappop, heappush
+
+from hexsolve.models.simulation.calls import PREFILLING, QUEUED, RevealedCall
+from hexsolve.models.simulation.clock import prefill_ticks
+from hexsolve.models.simulation.cluster import SimulatedInstance
+from hexsolve.models.simulation.pool import KVPool
+
+Entry = tuple[float, int, int, RevealedCall]
+
+
+class PrefillInstance:
+    """State of a prefill instance; the engine calls `enqueue`, `start` and `finish`."""
+
+    __slots__ = (
+        "batches",
+        "busy",
+        "free_at",
+        "next_batch",
+        "number",
+        "out_flows",
+        "pending_tokens",
+        "pool",
+        "queue",
+        "spec",
+        "up",
+    )
+
+    def __init__(self, number: int, spec: SimulatedInstance, pool: KVPool) -> None:
+        self.number = number
+        self.spec = spec
+        self.pool = pool
+        self.queue: list[Entry] = []
+        self.pending_tokens = 0
+        self.batches: dict[int, list[tuple[RevealedCall, int]]] = {}
+        self.next_batch = 0
+        self.free_at = 0
+        self.busy = 0
+        self.out_flows: list[RevealedCall] = []
+        self.up = True
+
+    def enqueue(self, call: RevealedCall) -> None:
+        """Take `call` into the queue, or move it there after a change of priority."""
+        call.stage = QUEUED
+        call.ticket += 1
+        length = call.length
+        new = length - self.pool.match(call.number, length)
+        call.expected_new = new if new else 1
+        self.pending_tokens += call.expected_new
+        heappush(self.queue, (call.priority, call.sequence, call.ticket, call))
+
+    def dequeue(self, call: RevealedCall) -> None:
+        """Forget a queued call."""
+        call.ticket += 1
+        self.pending_tokens -= call.expected_new
+
+    def start(self, now: int) -> tuple[int, int, int] | None:
+        """Form a batch if idle; return (number of the batch, its ticks, ticks until free)."""
+        queue = self.queue
+        if self.free_at > now or not queue:
+            return None
+        pool, spec = self.pool, self.spec
+        capacity = pool.capacity
+        batch: list[tuple[RevealedCall, int]] = []
+        tokens = double_work = 0
+        while queue:
+            _, _, ticket, call = queue[0]
+            if ticket != call.ticket:
+                heappop(queue)
+                continue
+            number, length = call.number, call.length
+            present = pool.match(number, length)
+            cached = present if present < length else length - 1
+            new = length - cached
+            if batch and (tokens + new > spec.token_budget or len(batch) == spec.max_batch):
+                break
+            if (
+                pool.pinned + length > capacity
+                and pool.pinned + pool.unpinned(number, length) > capacity
+            ):
+                break
+            pool.hold(number, length)
+            heappop(queue)
+            tokens += new
+            double_work += new * (2 * cached + new)
+            self.pending_tokens -= call.expected_new
+            call.stage = PREFILLING
+            call.cached += cached
+            call.computed += new
+            call.prefill_start = now
+            batch.append((call, ticket))
+        if not batch:
+            return None
+        performance = spec.performance
+        span = prefill_ticks(performance.prefill, tokens, double_work)
+        occupied = -(-span // performance.pp)
+        self.busy += occupied
+        self.free_at = now + occupied
+        number = self.next_batch
+        self.next_batch = number + 1
+        self.batches[number] = batch
+        return number, span, occupied
+
+    def finish(self, number: int) -> list[RevealedCall]:
+        """End a batch; return its calls that were not lost meanwhile."""
+        return [call for call, ticket in self.batches.pop(number) if call.ticket == ticket]
+
+    def fail(self) -> None:
+        """Lose everything; the engine takes care of the calls."""
+        self.pool.clear()
+        self.queue.clear()
+        self.batches.clear()
+        self.pending_tokens = 0
+        self.free_at = 0
+        self.up = False

@@ -1,0 +1,176 @@
+"""What a policy may look at: clock, instances, caches; read-only."""
+
+from typing import TYPE_CHECKING
+
+from hexsolve.models.simulation.calls import RevealedCall
+from hexsolve.models.simulation.clock import TICKS_PER_SECOND
+from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
+from hexsolve.models.simulation.decode import DecodeInstance
+from hexsolve.models.simulation.prefill import PrefillInstance
+
+if TYPE_CHECKING:
+    from hexsolve.models.simulation.engine import Instance, Simulation
+
+
+class InstanceView:
+    """One instance as its scheduler-side metrics show it."""
+
+    __slots__ = ("_instance", "_simulation", "capacity", "number", "role", "spec")
+
+    def __init__(self, simulation: "Simulation", instance: "Instance") -> None:
+        self._simulation = simulation
+        self._instance = instance
+        self.number = instance.number
+        self.spec: SimulatedInstance = instance.spec
+        self.role = instance.spec.role
+        self.capacity = instance.pool.capacity
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs."""
+        return self._instance.up
+
+    @property
+    def free_in_s(self) -> float:
+        """Seconds until a prefill instance can start its next batch; 0 for others."""
+        instance = self._instance
+        if not isinstance(instance, PrefillInstance):
+            return 0.0
+        return max(0, instance.free_at - self._simulation.now) / TICKS_PER_SECOND
+
+    @property
+    def pending_tokens(self) -> int:
+        """New prompt tokens of queued calls, as their caches were when they were queued."""
+        instance = self._instance
+        return 0 if isinstance(instance, DecodeInstance) else instance.pending_tokens
+
+    @property
+    def pending_output(self) -> int:
+        """Predicted output of all calls bound to this decode or mixed instance, tokens."""
+        instance = self._instance
+        return 0 if isinstance(instance, PrefillInstance) else instance.pending_output
+
+    @property
+    def running(self) -> int:
+        """Calls that decode here."""
+        instance = self._instance
+        return 0 if isinstance(instance, PrefillInstance) else instance.batch
+
+    @property
+    def admitted(self) -> int:
+        """Calls that decode here or whose KV is here or on its way."""
+        instance = self._instance
+        return 0 if isinstance(instance, PrefillInstance) else instance.admitted
+
+    @property
+    def context_tokens(self) -> int:
+        """Tokens that the running calls hold."""
+        instance = self._instance
+        if isinstance(instance, PrefillInstance):
+            return 0
+        self._sync()
+        return instance.context + instance.begun * instance.batch
+
+    @property
+    def inbound_tokens(self) -> int:
+        """Tokens of prefilled calls that wait for admission to this decode instance."""
+        instance = self._instance
+        return instance.inbound_tokens if isinstance(instance, DecodeInstance) else 0
+
+    @property
+    def free_tokens(self) -> int:
+        """Pool minus what active calls hold and were promised."""
+        instance = self._instance
+        pool = instance.pool
+        if isinstance(instance, PrefillInstance):
+            return pool.capacity - pool.pinned
+        self._sync()
+        return pool.capacity - pool.pinned - instance.promised()
+
+    def queued(self) -> list[RevealedCall]:
+        """Return the calls that wait here (for prefill, or for admission to decode), in order."""
+        instance = self._instance
+        heap = instance.inbound if isinstance(instance, DecodeInstance) else instance.queue
+        return [call for _, _, ticket, call in sorted(heap) if ticket == call.ticket]
+
+    def active(self) -> list[RevealedCall]:
+        """Return the calls that decode here, by number."""
+        instance = self._instance
+        if isinstance(instance, PrefillInstance):
+            return []
+        return [instance.runs[number].call for number in sorted(instance.runs)]
+
+    def emitted(self, call: RevealedCall) -> int:
+        """Return the output tokens of a call that decodes here, up to now."""
+        instance = self._instance
+        if isinstance(instance, PrefillInstance):
+            return call.emitted
+        self._sync()
+        return instance.emitted(call)
+
+    def cached_tokens(self, call: RevealedCall) -> int:
+        """Return how many leading tokens of the call's prompt are present here."""
+        return self._instance.pool.match(call.number, call.length)
+
+    def _sync(self) -> None:
+        instance = self._instance
+        if not isinstance(instance, PrefillInstance):
+            instance.sync(self._simulation.now, self._simulation.again)
+
+
+class ClusterView:
+    """The cluster at this instant, for policies."""
+
+    __slots__ = ("_simulation", "cluster", "decodes", "instances", "mixed", "prefills")
+
+    def __init__(self, simulation: "Simulation") -> None:
+        self._simulation = simulation
+        self.cluster: SimulatedCluster = simulation.cluster
+        self.instances = tuple(InstanceView(simulation, i) for i in simulation.instances)
+        self.prefills = tuple(i for i in self.instances if i.role == "prefill")
+        self.decodes = tuple(i for i in self.instances if i.role == "decode")
+        self.mixed = tuple(i for i in self.instances if i.role == "mixed")
+
+    @property
+    def now_s(self) -> float:
+        """Simulated time, s."""
+        return self._simulation.now / TICKS_PER_SECOND
+
+    @property
+    def now(self) -> int:
+        """Simulated time, ticks."""
+        return self._simulation.now
+
+    @property
+    def waiting(self) -> tuple[RevealedCall, ...]:
+        """Calls without a place, by number."""
+        return tuple(self._simulation.waiting)
+
+    @property
+    def live(self) -> tuple[RevealedCall, ...]:
+        """All revealed calls that are not complete, by number."""
+        calls = self._simulation.live
+        return tuple(calls[number] for number in sorted(calls))
+
+    def can_prefill(self, call: RevealedCall, number: int) -> bool:
+        """Return whether `call` can be prefilled on instance `number`."""
+        instance = self.instances[number]
+        return instance.role == "prefill" and self._takes(call, instance)
+
+    def can_decode(self, call: RevealedCall, number: int) -> bool:
+        """Return whether `call` can decode on instance `number`, as far as is known."""
+        instance = self.instances[number]
+        return instance.role == "decode" and self._takes(call, instance)
+
+    def can_mix(self, call: RevealedCall, number: int) -> bool:
+        """Return whether `call` can run on mixed instance `number`, as far as is known."""
+        instance = self.instances[number]
+        return instance.role == "mixed" and self._takes(call, instance)
+
+    @staticmethod
+    def _takes(call: RevealedCall, instance: InstanceView) -> bool:
+        return (
+            instance._instance.up
+            and instance.capacity >= call.length
+            and instance.number not in call.forbidden
+        )

@@ -1,6 +1,7 @@
 """What an LLM achieves on GPUs of a type: measured coefficients, else the roofline's."""
 
 from math import log
+from typing import NamedTuple
 
 from hexsolve.instances.catalog import Catalog
 from hexsolve.models.fitting import fit_decode, fit_prefill
@@ -8,10 +9,12 @@ from hexsolve.models.hardware import GPU
 from hexsolve.models.latency import (
     DecodeCoefficients,
     EnginePerformance,
+    MeasuredRange,
     MixedCoefficients,
     PrefillCoefficients,
 )
 from hexsolve.models.llm import LLM
+from hexsolve.models.memory import MemoryModel
 from hexsolve.models.roofline import GPUEfficiency, Roofline
 
 # Points at which the roofline is evaluated before coefficients are fitted to it.
@@ -28,6 +31,7 @@ DECODE_GRID = [
     if batch * context <= 2_097_152
 ]
 ROOFLINE_ITERATIONS = 5
+GENERAL_MEMORY = MemoryModel()
 
 
 def engine_performance(
@@ -52,29 +56,50 @@ def engine_performance(
     """
     if tp < 1 or pp < 1 or not llm.divides(tp) or pp > llm.layers:
         return None
-    efficiency = gpu_efficiency(catalog, gpu)
-    capacity = efficiency.memory.kv_capacity_tokens(llm, gpu, tp, pp)
+    capacity = memory_model(catalog, gpu).kv_capacity_tokens(llm, gpu, tp, pp)
     if capacity <= 0:
         return None
-    fitted = catalog.coefficients.get((llm.name, gpu.name, tp))
-    if fitted is not None and catalog.llms.get(llm.name) == llm:
-        prefill, decode = fitted.prefill, fitted.decode
-    else:
-        fitted = None
-        prefill, decode = roofline_coefficients(llm, gpu, tp, efficiency)
+    steps = step_coefficients(catalog, llm, gpu, tp)
+    decode = pipelined(steps.decode, pp)
     return EnginePerformance(
         llm=llm.name,
         gpu=gpu.name,
         tp=tp,
         pp=pp,
-        prefill=prefill,
-        decode=pipelined(decode, pp),
-        mixed=mixed_coefficients(prefill, pipelined(decode, pp)),
+        prefill=steps.prefill,
+        decode=decode,
+        mixed=mixed_coefficients(steps.prefill, decode),
         kv_capacity_tokens=capacity,
         kv_bytes_per_token=llm.kv_bytes_per_token,
-        origin="measured" if fitted is not None and pp == 1 else "roofline",
-        measured=fitted.measured if fitted is not None and pp == 1 else None,
+        origin="measured" if steps.measured is not None and pp == 1 else "roofline",
+        measured=steps.measured if pp == 1 else None,
     )
+
+
+class StepCoefficients(NamedTuple):
+    """Coefficients of one (LLM, GPU, tp); `measured` is None where they come from the roofline."""
+
+    prefill: PrefillCoefficients
+    decode: DecodeCoefficients
+    measured: MeasuredRange | None
+
+
+def step_coefficients(catalog: Catalog, llm: LLM, gpu: GPU, tp: int) -> StepCoefficients:
+    """Return the fitted coefficients of a catalog, else the roofline's.
+
+    Memory is not looked at: what does not fit still has step times.
+    """
+    fitted = catalog.coefficients.get((llm.name, gpu.name, tp))
+    if fitted is not None and catalog.llms.get(llm.name) == llm:
+        return StepCoefficients(fitted.prefill, fitted.decode, fitted.measured)
+    return StepCoefficients(
+        *roofline_coefficients(llm, gpu, tp, gpu_efficiency(catalog, gpu)), None
+    )
+
+
+def memory_model(catalog: Catalog, gpu: GPU) -> MemoryModel:
+    """Return the memory model of a GPU type, else the general one."""
+    return catalog.memory.get(gpu.name, GENERAL_MEMORY)
 
 
 def gpu_efficiency(catalog: Catalog, gpu: GPU) -> GPUEfficiency:

@@ -23,6 +23,7 @@ class LLM(Record):
     kv_heads: int = Field(gt=0)
     head_size: int = Field(gt=0)
     vocabulary: int = Field(gt=0)
+    qk_norm: bool = Field(default=False, description="queries and keys are normalised per head")
     tied_embeddings: bool = Field(default=False, description="input and output embedding shared")
     ffn_matrices: Literal[2, 3] = Field(
         default=3, description="matrices of a dense feed-forward layer: 3 gated, 2 plain"
@@ -180,14 +181,15 @@ class LLM(Record):
         with a sliding window count only while the window is not full, i.e. not at all: they add a
         constant per sequence (`sliding_kv_bytes_per_gpu`).
         """
-        return self._kv_bytes_per_layer(tp) * self.full_attention_layers / pp
+        return self.kv_bytes_per_layer(tp) * self.full_attention_layers / pp
 
     def sliding_kv_bytes_per_gpu(self, tp: int = 1, pp: int = 1) -> float:
         """Return the KV bytes that a sequence keeps on one GPU for its full windows."""
         layers = self.layers - self.full_attention_layers
-        return self._kv_bytes_per_layer(tp) * layers * self.sliding_window / pp
+        return self.kv_bytes_per_layer(tp) * layers * self.sliding_window / pp
 
-    def _kv_bytes_per_layer(self, tp: int) -> float:
+    def kv_bytes_per_layer(self, tp: int = 1) -> float:
+        """Return the KV bytes per token of one layer on one GPU."""
         if self.is_mla:
             return self.kv_latent_size * DTYPE_BYTES[self.kv_dtype]
         return 2.0 * self.kv_heads_per_gpu(tp) * self.head_size * DTYPE_BYTES[self.kv_dtype]

@@ -20,6 +20,7 @@ class MemoryModel(Record):
     ``width_factor(tp) · batched_tokens · heads · head_size · 2 bytes``.
     """
 
+    gpu: str = Field(default="", description="GPU type that it holds for; empty = any")
     utilisation: float = Field(
         default=0.92, gt=0, le=1, description="share of the memory that the engine may use"
     )
@@ -34,6 +35,7 @@ class MemoryModel(Record):
         default=(22.0, 13.0, 10.0), description="the same, mixture of experts"
     )
     batched_tokens: int = Field(default=8192, ge=1, description="most tokens of one step")
+    source: str = "user"
 
     def activation_bytes(self, llm: LLM, tp: int) -> float:
         """Return the activations of one GPU, bytes."""
@@ -41,8 +43,9 @@ class MemoryModel(Record):
         width = llm.attention_heads * llm.head_size
         workspace = 0.0
         if llm.is_mla and llm.experts:
-            # Block-scaled expert dispatch keeps one 4-byte scale per 128 elements.
-            workspace = self.batched_tokens * llm.hidden_size / 32 * llm.active_experts
+            # Block-scaled dispatch keeps one 4-byte scale per 128 elements and routed expert.
+            pairs = llm.experts * llm.active_experts
+            workspace = self.batched_tokens * llm.hidden_size * pairs * 4.0 / 128.0
         return _at_tp(factor, tp) * self.batched_tokens * width * 2.0 + workspace
 
     def overhead_bytes(self, llm: LLM, tp: int) -> float:

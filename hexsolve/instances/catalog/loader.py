@@ -14,6 +14,7 @@ from hexsolve.models.errors import InputError
 from hexsolve.models.fitted import FittedCoefficients
 from hexsolve.models.hardware import GPU, Cluster
 from hexsolve.models.llm import LLM
+from hexsolve.models.memory import MemoryModel
 from hexsolve.models.roofline import GPUEfficiency
 
 _SECTIONS: dict[str, type[Record]] = {
@@ -22,6 +23,7 @@ _SECTIONS: dict[str, type[Record]] = {
     "clusters": Cluster,
     "coefficients": FittedCoefficients,
     "efficiencies": GPUEfficiency,
+    "memory": MemoryModel,
 }
 
 
@@ -37,6 +39,7 @@ class Catalog(Record):
     clusters: dict[str, Cluster] = Field(default_factory=dict)
     coefficients: dict[tuple[str, str, int], FittedCoefficients] = Field(default_factory=dict)
     efficiencies: dict[str, GPUEfficiency] = Field(default_factory=dict)
+    memory: dict[str, MemoryModel] = Field(default_factory=dict)
 
     def extended(
         self,
@@ -46,6 +49,7 @@ class Catalog(Record):
         clusters: Iterable[Cluster] = (),
         coefficients: Iterable[FittedCoefficients] = (),
         efficiencies: Iterable[GPUEfficiency] = (),
+        memory: Iterable[MemoryModel] = (),
     ) -> "Catalog":
         """Return a catalog with further entries; they replace those of the same name.
 
@@ -68,6 +72,7 @@ class Catalog(Record):
             llms=self.llms | {llm.name: llm for llm in llms},
             clusters=self.clusters | {cluster.name: cluster for cluster in clusters},
             efficiencies=self.efficiencies | {item.gpu: item for item in efficiencies},
+            memory=self.memory | {item.gpu: item for item in memory},
         )
         own = {
             (named.llm, named.gpu, named.tp): named
@@ -87,8 +92,8 @@ class Catalog(Record):
     def extended_from(self, path: Path) -> "Catalog":
         """Return a catalog with the entries of a YAML file.
 
-        The file may have the sections ``gpus``, ``llms``, ``clusters``, ``coefficients`` and
-        ``efficiencies``, each a list.
+        The file may have the sections ``gpus``, ``llms``, ``clusters``, ``coefficients``,
+        ``efficiencies`` and ``memory``, each a list.
 
         Raises
         ------
@@ -156,7 +161,7 @@ def load_catalog() -> Catalog:
     """Return the catalog that ships with the package; read once per process."""
     catalog = Catalog()
     folder = files("hexsolve.instances.catalog")
-    for name in ("gpus", "llms", "clusters", "efficiencies", "coefficients"):
+    for name in ("gpus", "llms", "clusters", "memory", "efficiencies", "coefficients"):
         resource = folder.joinpath(f"{name}.yaml")
         data = parse_yaml(resource.read_text(encoding="utf-8"), f"catalog/{name}.yaml")
         catalog = catalog.extended(**_sections(data, f"catalog/{name}.yaml"))  # type: ignore[arg-type]

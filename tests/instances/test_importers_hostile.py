@@ -63,7 +63,7 @@ def test_samples_are_valid_and_recognised(tmp_path):
 FUZZ = settings(
     deadline=None,
     derandomize=True,
-    max_examples=60,
+    max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
@@ -79,7 +79,7 @@ def test_any_bytes(tmp_path, name, data):
 
 @pytest.mark.parametrize("name", sorted(VALID))
 @given(data=st.data())
-@settings(FUZZ, max_examples=80)
+@settings(FUZZ, max_examples=60)
 def test_damaged_samples(tmp_path, name, data):
     """Cut, overwrite, repeat: most of these still look like the format."""
     text = bytearray(VALID[name])
@@ -111,7 +111,7 @@ json_values = st.recursive(
     "name", [each for each in sorted(VALID) if each not in ("azure", "vllm-log")]
 )
 @given(data=st.data())
-@settings(FUZZ, max_examples=80)
+@settings(FUZZ, max_examples=60)
 def test_any_json_value_in_any_field(tmp_path, name, data):
     records = [json.loads(line) for line in VALID[name].splitlines()]
 
@@ -169,7 +169,8 @@ def test_paths_that_are_no_files(tmp_path):
         read_trace("nul\0byte")
 
 
-@pytest.mark.parametrize("name", sorted(VALID))
+# One format per way of reading: CSV, lines, a document, hexsolve's own.
+@pytest.mark.parametrize("name", ["azure", "weka", "text2sql", "hexsolve"])
 def test_100_megabytes_are_refused_in_bounded_memory(tmp_path, name):
     """Both ways to be large: one endless line, and a small gzip file that unpacks to much."""
     path = tmp_path / "large"

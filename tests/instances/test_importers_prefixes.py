@@ -43,7 +43,7 @@ def test_merging_undoes_any_cut(sequence, data):
 
 
 @given(st.lists(ids, min_size=1, max_size=12))
-@settings(deadline=None, derandomize=True, max_examples=500)
+@settings(deadline=None, derandomize=True, max_examples=300)
 def test_prefix_tree_finds_the_longest_prefix_and_its_first_owner(sequences):
     tree = PrefixTree()
     for index, sequence in enumerate(sequences):

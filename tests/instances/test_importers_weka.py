@@ -51,7 +51,7 @@ def test_sub_agents_run_in_parallel_and_the_next_main_call_waits(tmp_path):
         [
             call(0.0, 128, api=9.0, blocks=[1, 2]),
             {**agent, "t": 20.0, "duration_ms": 10_000},
-            {**agent, "t": 25.0, "duration_ms": None},
+            {**agent, "t": 16.0, "duration_ms": None},
             call(30.0, 192, blocks=[1, 2, 3]),
         ],
     )
@@ -59,7 +59,7 @@ def test_sub_agents_run_in_parallel_and_the_next_main_call_waits(tmp_path):
     assert one.parents == two.parents == (0,)
     assert (one_end.parents, two_end.parents) == ((1,), (3,))
     assert last.parents == (0, 2, 4)
-    # First: starts at 20 − 10; second: its calls span 9 s, so it starts at 16.
+    # First: starts at 20 − 10; second: launched in the background at 16, its calls span 9 s.
     assert one.tool_seconds == 1.0
     assert two.tool_seconds == 7.0
     assert one_end.tool_seconds == 4.0

@@ -149,9 +149,7 @@ class _Waves:
             self._done.append(ended)
         # The latest itself stays even if it has no length: it is not its own successor.
         start_of_latest, latest = self._latest
-        self._done = [
-            span for span in self._done if span[0] > start_of_latest or span[2] == latest
-        ]
+        self._done = [span for span in self._done if span[0] > start_of_latest or span[2] == latest]
         return tuple(sorted(index for _, _, index in self._done))
 
 

@@ -32,10 +32,10 @@ def runs_of(ids: Sequence[object]) -> list[Run]:
         if type(value) is not int or not 0 <= value < ID_LIMIT:
             raise InputError(f"block id {str(value)[:40]!r}; allowed: integers 0…2^62")
     array = np.asarray(ids, dtype=np.int64)
-    # The first id always starts a run: its predecessor is set to something not one below it.
-    starts = np.flatnonzero(np.diff(array, prepend=array[0] - 2) != 1)
-    lengths = np.diff(starts, append=len(array))
-    return list(zip(array[starts].tolist(), lengths.tolist(), strict=True))
+    breaks = np.flatnonzero(array[1:] != array[:-1] + 1) + 1
+    starts = [0, *breaks.tolist()]
+    ends = [*starts[1:], len(ids)]
+    return [(int(array[at]), end - at) for at, end in zip(starts, ends, strict=True)]
 
 
 def merged(runs: Sequence[Run]) -> list[Run]:

@@ -5,7 +5,8 @@ What is assumed
 - The main line is sequential. Of the 43,406 pairs of successive calls in the public trace none
   start out of order and 5 overlap, by less than 14 s; overlaps are read as no delay.
 - A sub-agent's `t` is its completion and the times inside are relative to its start, which is
-  ``t − duration_ms`` (or, without a duration, `t` minus the span of its calls). Its first call
+  ``t − duration_ms``. Without a duration it ran in the background: `t` is its launch (the four
+  in the public trace say "async_launched" and start as the call before ends). Its first call
   is a child of the last main call that started before; the first main call that starts after
   its completion waits for it. Sub-agents that overlap run in parallel; main calls in between,
   if any, do not wait.
@@ -137,7 +138,7 @@ class _Builder:
         for record in holder.records("requests"):
             time = offset + record.seconds("t")
             if "requests" in record.data:
-                agents.append(_Step(record, time - _duration(record), time))
+                agents.append(_agent(record, time))
                 continue
             if mains and time < mains[-1].start:
                 raise record.error("t", "times in order within the session")
@@ -186,15 +187,16 @@ def _estimated_service(record: Fields) -> float:
     return SERVICE_BASE_S + SERVICE_S_PER_TOKEN * record.tokens("out")
 
 
-def _duration(agent: Fields) -> float:
-    """Return a sub-agent's duration in seconds, from its calls where the field is null."""
+def _agent(agent: Fields, time: float) -> _Step:
+    """Return a sub-agent with its start and end; `time` is either, see the module's notes."""
     if agent.data.get("duration_ms") is not None:
-        return agent.seconds("duration_ms") / 1e3
+        return _Step(agent, time - agent.seconds("duration_ms") / 1e3, time)
     calls = [record for record in agent.records("requests") if "requests" not in record.data]
     if not calls:
-        return 0.0
+        return _Step(agent, time, time)
     last = calls[-1]
-    return last.seconds("t") + last.seconds("api_time", _estimated_service(last))
+    span = last.seconds("t") + last.seconds("api_time", _estimated_service(last))
+    return _Step(agent, time, time + span)
 
 
 def _runs(record: Fields) -> list[Run]:

@@ -63,26 +63,23 @@ class HiGHS:
         return Run(objective, bound, stopping_limit(objective, bound, stopped))
 
     def relax(self, model: pulp.LpProblem, budget: Budget) -> Run:
-        """Solve the LP relaxation; leaves values, reduced costs and duals (``pi``) in the model."""
-        # Interior point with crossover: five times faster than simplex on large plans, and the
-        # crossover gives the vertex duals that pricing needs.
+        """Solve the LP relaxation; values, reduced costs and duals (``pi``) stay in the model.
+
+        Interior point with crossover: five times faster than simplex on large plans, and the
+        crossover gives the vertex duals that pricing needs. Duals are those of a minimisation.
+        """
         solver = pulp.HiGHS(
             mip=False, msg=False, threads=budget.threads, timeLimit=budget.left_s, solver="ipm"
         )
         model.solve(solver)
         engine: highspy.Highs = model.solverModel
         status = engine.getModelStatus()
-        sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
         if status == highspy.HighsModelStatus.kOptimal:
+            sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
             value = sign * engine.getInfo().objective_function_value
             return Run(value, value, Limit.NONE)
-        return Run(
-            None,
-            None,
-            _STOPPED.get(status, Limit.NONE),
-            infeasible=status in _INFEASIBLE,
-            unbounded=status == highspy.HighsModelStatus.kUnbounded,
-        )
+        stopped = _STOPPED.get(status, Limit.NONE)
+        return Run(None, None, stopped, infeasible=status in _INFEASIBLE)
 
 
 class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]

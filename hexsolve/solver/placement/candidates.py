@@ -84,30 +84,42 @@ def binding_rules(usage: dict[str, Vector], serves: Mask) -> dict[str, Vector]:
     return kept
 
 
-def without_dominated(candidates: list[Candidate]) -> list[Candidate]:
+def without_dominated(candidates: list[Candidate], most: Vector | None = None) -> list[Candidate]:
     """Return the candidates of one engine and role that no other one dominates.
 
     A candidate is dominated when another serves at least the same classes, is nowhere slower,
-    and has each of its rules implied by one of the candidate's: it could replace it in any
-    plan, instance by instance. Of equal ones the first stays.
+    and can do with as many instances: each of its rules is implied by one of the candidate's,
+    or a single instance of it can serve everything there is. Of equal ones the first stays.
+
+    Parameters
+    ----------
+    candidates : list of Candidate
+        Of one engine in one role.
+    most : Vector, optional
+        Calls/s per class that there are at most; None = unlimited.
     """
-    alive = [candidate for candidate in candidates if bool(candidate.serves.any())]
     kept: list[Candidate] = []
-    for candidate in alive:
-        if any(_dominates(other, candidate) for other in kept):
+    for candidate in candidates:
+        if not bool(candidate.serves.any()):
             continue
-        kept = [other for other in kept if not _dominates(candidate, other)]
+        if any(_dominates(other, candidate, most) for other in kept):
+            continue
+        kept = [other for other in kept if not _dominates(candidate, other, most)]
         kept.append(candidate)
     return kept
 
 
-def _dominates(better: Candidate, worse: Candidate) -> bool:
+def _dominates(better: Candidate, worse: Candidate, most: Vector | None) -> bool:
     columns = worse.serves
     if not (
         bool((better.latency[columns] <= worse.latency[columns]).all())
         and bool(better.serves[columns].all())
     ):
         return False
+    if most is not None and all(
+        float(values[columns] @ most[columns]) <= 1.0 for values in better.usage.values()
+    ):
+        return True
     theirs = np.array([values[columns] for values in worse.usage.values()])
     return all(
         bool((values[columns] <= theirs).all(axis=1).any()) for values in better.usage.values()

@@ -4,6 +4,7 @@ Names as in docs/planning-model.md. A column-wise definition serves twice: to bu
 from any subset of the candidates, and to price the candidates that were left out.
 """
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -95,6 +96,7 @@ class Formulation:
         self.active = sorted(range(len(candidates)) if active is None else active)
         self.horizon = [horizon_seconds(problem, flow) for flow in problem.workload.classes]
         self._pools: dict[str, NodePool] = {pool.gpu: pool for pool in problem.cluster.pools}
+        self._labels = _labels(self._pools)
         self._sizes = self._stage_sizes()
         self._levels = self._bandwidth_levels() if self.has_path else {}
         self.rows: dict[str, Row] = {}
@@ -158,7 +160,7 @@ class Formulation:
             return []
         engine = self.candidates[column].engine
         return [
-            (f"inventory_{engine.gpu}_tp{size}", float(engine.pp * engine.tp // size))
+            (f"inventory_{self._labels[engine.gpu]}_tp{size}", float(engine.pp * engine.tp // size))
             for size in self._sizes[engine.gpu]
             if engine.tp >= size
         ]
@@ -222,10 +224,10 @@ class Formulation:
                 most = pool.nodes + (extra if size == pool.gpus_per_node else 0)
                 unlimited = pool.gpu in self.variation.buy
                 self.nodes[pool.gpu] = self._variable(
-                    f"nodes_{pool.gpu}", pulp.LpInteger, None if unlimited else most
+                    f"nodes_{self._labels[pool.gpu]}", pulp.LpInteger, None if unlimited else most
                 )
         self.bought = {
-            gpu: self._variable(f"bought_{gpu}", pulp.LpInteger)
+            gpu: self._variable(f"bought_{self._labels[gpu]}", pulp.LpInteger)
             for gpu in sorted(self.variation.buy)
         }
 
@@ -267,11 +269,11 @@ class Formulation:
         if "inventory" in self.variation.ignore:
             return
         for gpu, sizes in self._sizes.items():
-            pool = self._pools[gpu]
+            pool, label = self._pools[gpu], self._labels[gpu]
             extra, extra_size = self.variation.extra_nodes.get(gpu, (0, 1))
             for size in sizes:
                 blocks = pool.gpus_per_node // size
-                row = self._row(f"inventory_{gpu}_tp{size}", pulp.LpConstraintLE, 0.0)
+                row = self._row(f"inventory_{label}_tp{size}", pulp.LpConstraintLE, 0.0)
                 if gpu in self.nodes:
                     row.terms.append((self.nodes[gpu], -float(blocks)))
                 else:
@@ -280,7 +282,7 @@ class Formulation:
                     row.terms.append((self.bought[gpu], -float(blocks)))
             if gpu in self.bought and gpu in self.nodes:
                 self._row(
-                    f"bought_nodes_{gpu}",
+                    f"bought_nodes_{label}",
                     pulp.LpConstraintLE,
                     float(pool.nodes),
                     (self.nodes[gpu], 1.0),
@@ -355,12 +357,13 @@ class Formulation:
                 self.flow[row, column] = flow
                 for name, coefficient in self.flow_column(row, column):
                     self.rows[name].terms.append((flow, coefficient))
-                largest = 0.0
-                for rule, usage in usages.items():
-                    share = float(usage[row] * self.traffic.rate[row])
-                    largest = max(largest, share)
+                shares = {
+                    rule: float(usage[row] * self.traffic.rate[row])
+                    for rule, usage in usages.items()
+                }
+                for rule, share in shares.items():
                     self.rows[f"{rule}_{candidate.key}"].terms.append((flow, share))
-                self._serve_only_where_built(row, column, largest)
+                self._serve_only_where_built(row, column, max(shares.values()))
 
     def _serve_only_where_built(self, row: int, column: int, share: float) -> None:
         """Add the valid inequality ``flow ≤ θ · count`` where no rule implies it.
@@ -403,3 +406,14 @@ class Formulation:
         for name, row in self.rows.items():
             expression = pulp.LpAffineExpression(row.terms)
             self.model.addConstraint(pulp.LpConstraint(expression, row.sense, name, row.rhs))
+
+
+def _labels(gpus: Iterable[str]) -> dict[str, str]:
+    """Return GPU names as the .lp format allows them, still different from each other."""
+    labels: dict[str, str] = {}
+    for gpu in gpus:
+        label = re.sub(r"[^A-Za-z0-9]", "_", gpu)
+        while label in labels.values():
+            label += "_"
+        labels[gpu] = label
+    return labels

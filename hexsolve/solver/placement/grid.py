@@ -15,22 +15,36 @@ from hexsolve.solver.placement.traffic import Traffic, Vector
 
 # Utilisations at which an average mix would wait for the offered mean wait. The last one is
 # past any utilisation limit, so that the wait never binds where latency is free.
-PREFILL_UTILISATION = (0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.95, 0.99)
-CYCLES_PER_FIXED_TIME = (4.0, 8.0, 16.0, 32.0)
-BATCH_SIZES = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
-MIXED_BATCH_SIZES = (1, 4, 16, 32, 64, 128, 256, 512)
-MIXED_PREFILL_SHARE = (0.1, 0.2, 0.3, 0.45, 0.6, 0.75)
+PREFILL_UTILISATION = (0.25, 0.5, 0.7, 0.82, 0.9, 0.95, 0.99)
+CYCLES_PER_FIXED_TIME = (5.0, 12.0, 30.0)
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
+MIXED_BATCH_SIZES = (1, 8, 32, 64, 128, 256, 512)
+MIXED_PREFILL_SHARE = (0.1, 0.25, 0.45, 0.65)
 
 
 def candidate_groups(
-    problem: PlanningProblem, traffic: Traffic, ignore: frozenset[str] = frozenset()
+    problem: PlanningProblem,
+    traffic: Traffic,
+    load: float | None = None,
+    ignore: frozenset[str] = frozenset(),
 ) -> list[Candidate]:
     """Return all undominated candidates of a problem, in a fixed order, with keys set.
 
+    Parameters
+    ----------
+    problem, traffic
+    load : float, optional
+        The load to be served, where it is given: it spares points made for more.
+    ignore : frozenset of str
+        Limits left out: ``ttft``, ``tpot``.
+
+    Notes
+    -----
     Cost: engines · operating points · classes; dominance is quadratic only within one engine
     and role (about 50 points).
     """
     rules = GroupRules(problem, traffic, ignore)
+    most = None if load is None else load * traffic.rate
     found: list[Candidate] = []
     for engine in buildable(problem):
         for role in problem.roles:
@@ -40,7 +54,7 @@ def candidate_groups(
                 "mixed": _mixed_points,
             }[role](rules, engine)
             made = [rules.at(engine, role, point) for point in points]
-            found.extend(without_dominated([c for c in made if c is not None]))
+            found.extend(without_dominated([c for c in made if c is not None], most))
     return numbered(found)
 
 

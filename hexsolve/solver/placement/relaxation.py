@@ -65,7 +65,9 @@ def relax(formulation: Formulation, budget: Budget) -> Relaxation:
     run = HiGHS().relax(formulation.model, budget)
     if run.objective is None:
         return Relaxation(run, {}, {}, [])
-    duals = {row.name: float(row.pi or 0.0) for row in formulation.model.constraints()}
+    # Rows of single candidates are among the duals too; only shared rows enter the penalties.
+    rows = formulation.model.constraints()
+    duals = {name: float(row.pi or 0.0) for name, row in zip(formulation.rows, rows, strict=True)}
     used = [
         column for column, count in formulation.count.items() if (count.varValue or 0.0) > TOLERANCE
     ]

@@ -35,7 +35,8 @@ class Solution:
 def make_task(problem: PlanningProblem, objective: Objective) -> Task:
     """Return the task of planning a problem: its traffic and all candidate groups."""
     traffic = Traffic.of(problem)
-    return Task(problem, traffic, candidate_groups(problem, traffic), objective)
+    load = None if objective == "load" else problem.load
+    return Task(problem, traffic, candidate_groups(problem, traffic, load), objective)
 
 
 def solve(
@@ -114,7 +115,7 @@ def as_checked(problem: PlanningProblem, objective: Objective) -> PlanningProble
 def _verify(problem: PlanningProblem, plan: Plan) -> None:
     violations = check_plan(problem, plan)
     if violations:
-        listed = "; ".join(violation.message for violation in violations[:3])
+        listed = "; ".join(str(violation) for violation in violations[:3])
         raise CheckFailedError(
             f"the solver's plan breaks {len(violations)} of the checker's rules: {listed}"
         )

@@ -31,7 +31,7 @@ SECONDS_PER_OUTPUT_TOKEN = 0.03
 LEAST_SHARED_BLOCKS = 2
 
 # Of requests with equal full blocks only so many, the latest, are tried as parents.
-RECENT = 64
+RECENT = 8
 
 
 class _Request(NamedTuple):

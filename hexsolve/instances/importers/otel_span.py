@@ -53,8 +53,7 @@ def spans_of(record: object, source: str) -> Iterator[Span]:
                 for span in scope.records("spans"):
                     yield _span(span, _listed_attributes(span))
         return
-    spans = fields.records("spans") if "spans" in fields.data else [fields]
-    for span in spans:
+    for span in fields.records("spans") if "spans" in fields.data else (fields,):
         attributes = span.data.get("attributes", {})
         if isinstance(attributes, list):
             yield _span(span, _listed_attributes(span))
@@ -65,7 +64,7 @@ def spans_of(record: object, source: str) -> Iterator[Span]:
 def _listed_attributes(span: Fields) -> Fields:
     """Return OTLP attributes ``[{key, value: {stringValue: …}}]`` as a plain object."""
     plain: dict[str, Any] = {}
-    for item in span.records("attributes") if "attributes" in span.data else []:
+    for item in span.records("attributes") if "attributes" in span.data else ():
         value = item.data.get("value")
         inner = next(iter(value.values()), None) if isinstance(value, dict) else value
         if isinstance(value, dict) and "intValue" in value and isinstance(inner, str):

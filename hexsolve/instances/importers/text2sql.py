@@ -9,7 +9,8 @@ calls too, every other call waits for all calls of the stage before it; tools (S
 take no time; no prompt shares a prefix, since the trace does not tell.
 """
 
-from itertools import groupby
+from collections.abc import Iterator
+from itertools import groupby, islice
 from pathlib import Path
 
 from hexsolve.instances.importers.trace import ImportedTrace
@@ -42,7 +43,7 @@ def read(path: Path, limits: Limits) -> ImportedTrace:
     workflows: list[Workflow] = []
     calls = 0
     for number, query in enumerate(queries):
-        steps = Fields(query, source, f"[{number}]").records(KEY)
+        steps = list(_steps(Fields(query, source, f"[{number}]"), limits.calls - calls))
         if not steps:
             raise InputError(
                 "is empty; allowed: at least one step", source=source, field=f"[{number}].{KEY}"
@@ -57,6 +58,13 @@ def read(path: Path, limits: Limits) -> ImportedTrace:
         "the trace has no times (arrivals and tools are 0) and no prefix information",
     )
     return ImportedTrace(workflows, "text2sql", notes)
+
+
+def _steps(query: Fields, most: int) -> Iterator[Fields]:
+    """Yield the steps of a query, one more than `most` at the most; each must have a name."""
+    for step in islice(query.records(KEY), most + 1):
+        step.text("step")
+        yield step
 
 
 def _calls(steps: list[Fields]) -> tuple[Call, ...]:

@@ -1,6 +1,7 @@
 """Typed access to untrusted JSON objects: every mistake names file, record, field and value."""
 
 import math
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -82,12 +83,10 @@ class Fields:
             return value
         raise self.error(name, "a list")
 
-    def records(self, name: str) -> "list[Fields]":
-        """Return a list of objects."""
-        return [
-            Fields(value, self.source, self.place(f"{name}[{index}]"))
-            for index, value in enumerate(self.items(name))
-        ]
+    def records(self, name: str) -> "Iterator[Fields]":
+        """Yield the objects of a list, one at a time: the wrappers would outweigh the data."""
+        for index, value in enumerate(self.items(name)):
+            yield Fields(value, self.source, self.place(f"{name}[{index}]"))
 
 
 def shown(value: object) -> str:

@@ -143,7 +143,7 @@ def sample(path: Path, size: int = 65536) -> str:
 def parsed(text: str, source: str) -> object:
     """Return the value of a JSON text; NaN and infinities are refused."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise InputError(
             f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}",
@@ -157,6 +157,10 @@ def parsed(text: str, source: str) -> object:
 
 def _refuse_constant(name: str) -> object:
     raise ValueError(f"{name} is not a number; allowed: finite numbers")
+
+
+# json.loads would build a decoder for every line.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _decoded(data: bytes, source: str) -> str:

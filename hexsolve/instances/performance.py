@@ -4,18 +4,17 @@ from math import log
 from typing import NamedTuple
 
 from hexsolve.instances.catalog import Catalog
-from hexsolve.models.fitting import fit_decode, fit_prefill
+from hexsolve.models.fitting import derive_mixed, fit_decode, fit_prefill
 from hexsolve.models.hardware import GPU
 from hexsolve.models.latency import (
     DecodeCoefficients,
     EnginePerformance,
     MeasuredRange,
-    MixedCoefficients,
     PrefillCoefficients,
 )
 from hexsolve.models.llm import LLM
 from hexsolve.models.memory import MemoryModel
-from hexsolve.models.roofline import GPUEfficiency, Roofline
+from hexsolve.models.roofline import GPUEfficiency, Roofline, mean_all_reduce
 
 # Points at which the roofline is evaluated before coefficients are fitted to it.
 PREFILL_GRID = [
@@ -32,6 +31,9 @@ DECODE_GRID = [
 ]
 ROOFLINE_ITERATIONS = 5
 GENERAL_MEMORY = MemoryModel()
+TPS = (2, 4, 8)
+# Models a GPU type must have been fitted to before its efficiencies stand for other types.
+LEAST_MODELS = 2
 
 
 def engine_performance(
@@ -68,7 +70,7 @@ def engine_performance(
         pp=pp,
         prefill=steps.prefill,
         decode=decode,
-        mixed=mixed_coefficients(steps.prefill, decode),
+        mixed=derive_mixed(steps.prefill, decode),
         kv_capacity_tokens=capacity,
         kv_bytes_per_token=llm.kv_bytes_per_token,
         origin="measured" if steps.measured is not None and pp == 1 else "roofline",
@@ -103,26 +105,38 @@ def memory_model(catalog: Catalog, gpu: GPU) -> MemoryModel:
 
 
 def gpu_efficiency(catalog: Catalog, gpu: GPU) -> GPUEfficiency:
-    """Return the efficiencies of a GPU type, else those of the most similar one that has any.
+    """Return the efficiencies of a GPU type, else those of the most similar one.
 
-    Similar means near in memory bandwidth and FLOP/s on a logarithmic scale, with or without a
-    fabric between the GPUs alike.
+    Similar means of the same architecture and near in memory bandwidth, less so in FLOP/s, on a
+    logarithmic scale, among types that were fitted to several models. Over PCIe the all-reduce
+    depends on the board more than on the GPU: there it is the mean of what was fitted.
     """
     if gpu.name in catalog.efficiencies:
         return catalog.efficiencies[gpu.name]
-    fitted = [name for name in catalog.efficiencies if name in catalog.gpus]
+    fitted = {
+        name: catalog.gpus[name]
+        for name, item in catalog.efficiencies.items()
+        if name in catalog.gpus and item.models >= LEAST_MODELS
+    }
     if not fitted:
         return GPUEfficiency(gpu=gpu.name)
-    nearest = min(fitted, key=lambda name: (_distance(gpu, catalog.gpus[name]), name))
-    return catalog.efficiencies[nearest]
+    nearest = min(fitted, key=lambda name: (_distance(gpu, fitted[name]), name))
+    found = catalog.efficiencies[nearest]
+    over_pcie = [
+        catalog.efficiencies[name] for name, other in fitted.items() if not other.nvlink_gb_s
+    ]
+    if gpu.nvlink_gb_s or not over_pcie:
+        return found
+    reduces = {tp: mean_all_reduce([item.all_reduce_at(tp) for item in over_pcie]) for tp in TPS}
+    return found.model_copy(update={"all_reduce": reduces})
 
 
 def _distance(one: GPU, other: GPU) -> float:
-    fabric = 3.0 if (one.nvlink_gb_s > 0) != (other.nvlink_gb_s > 0) else 0.0
+    foreign = 1.0 if one.architecture != other.architecture else 0.0
     return (
-        fabric
+        foreign
         + abs(log(one.memory_bandwidth_gb_s / other.memory_bandwidth_gb_s))
-        + abs(log(one.bf16_tflops / other.bf16_tflops))
+        + 0.3 * abs(log(one.bf16_tflops / other.bf16_tflops))
     )
 
 
@@ -140,21 +154,6 @@ def pipelined(decode: DecodeCoefficients, pp: int) -> DecodeCoefficients:
         d2=decode.d2 / pp,
         d3=decode.d3,
         active_share=1.0 - (1.0 - decode.active_share) ** (1.0 / pp),
-    )
-
-
-def mixed_coefficients(
-    prefill: PrefillCoefficients, decode: DecodeCoefficients
-) -> MixedCoefficients:
-    """Derive a mixed step: weights read once, prefill arithmetic and decode attention added."""
-    return MixedCoefficients(
-        m0=max(prefill.p0, decode.d0),
-        m1=prefill.p1 + prefill.p3,
-        m2=prefill.p2,
-        d1=decode.d1,
-        d2=decode.d2,
-        d3=decode.d3,
-        active_share=decode.active_share,
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from hexsolve.models.latency import DecodeCoefficients, PrefillCoefficients
+from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients, PrefillCoefficients
 
 Array = NDArray[np.float64]
 
@@ -16,8 +16,10 @@ SCALE = 512.0
 ROBUST_RESIDUAL = 0.005
 
 
-def relative_nnls(features: Array, seconds: Array, iterations: int) -> tuple[Array, float]:
-    """Return non-negative weights minimising Σ |features·w / seconds − 1| and its mean.
+def relative_nnls(
+    features: Array, seconds: Array, iterations: int, known: Array | float = 0.0
+) -> tuple[Array, float]:
+    """Return non-negative weights minimising Σ |(known + features·w)/seconds − 1| and its mean.
 
     Iteratively re-weighted non-negative least squares: weight 1/√|residual| turns squares into
     absolute values (Schlossmacher, JASA 68, 1973).
@@ -28,6 +30,8 @@ def relative_nnls(features: Array, seconds: Array, iterations: int) -> tuple[Arr
     seconds : array of shape (rows,), positive
     iterations : int
         Rounds of re-weighting, at least one.
+    known : array of shape (rows,) or float
+        Part of the time that is not to be fitted, at most `seconds`.
     """
     from scipy.optimize import nnls
 
@@ -35,11 +39,12 @@ def relative_nnls(features: Array, seconds: Array, iterations: int) -> tuple[Arr
     norm = np.linalg.norm(relative, axis=0)
     norm[norm == 0.0] = 1.0
     scaled = relative / norm
+    target = 1.0 - known / seconds
     weight = np.ones(len(seconds))
     best, least = np.zeros(features.shape[1]), np.inf
     for _ in range(max(1, iterations)):
-        solution, _ = nnls(scaled * weight[:, None], weight)
-        residual = np.abs(scaled @ solution - 1.0)
+        solution, _ = nnls(scaled * weight[:, None], target * weight)
+        residual = np.abs(scaled @ solution - target)
         if residual.mean() < least:
             best, least = solution, float(residual.mean())
         weight = 1.0 / np.sqrt(np.maximum(residual, ROBUST_RESIDUAL))
@@ -114,3 +119,44 @@ def fit_decode(
     if d3 == 0.0:
         share = 0.0
     return DecodeCoefficients(d0=d0, d1=d1, d2=d2, d3=d3, active_share=share), error
+
+
+# Steps to which mixed coefficients are fitted: chunk tokens, sequences, context of each.
+MIXED_CHUNKS = (512.0, 1024.0, 2048.0, 4096.0, 8192.0)
+MIXED_BATCHES = (1.0, 16.0, 64.0, 128.0)
+MIXED_CONTEXTS = (512.0, 2048.0, 8192.0)
+
+
+def derive_mixed(prefill: PrefillCoefficients, decode: DecodeCoefficients) -> MixedCoefficients:
+    """Derive the coefficients of mixed steps from those of prefill and decode.
+
+    In a mixed step of q prefilled and B decoded tokens all q + B pass the matrix products
+    together while each kind keeps its own attention, hence ``prefill(q + B, W) + d2·C``. That
+    composition is within 2–4 % of the mixed steps of aiconfigurator-core; the sum of both steps,
+    which reads the weights twice, is 10–23 % too high. A step without a chunk costs what a
+    decode step does, so ``m0, d1, d2, d3`` are those of decode and `m1, m2` are fitted to the
+    composition for chunks of 512 to 8192 tokens.
+    """
+    grid = np.array(
+        [(q, b, c) for q in MIXED_CHUNKS for b in MIXED_BATCHES for c in MIXED_CONTEXTS]
+    )
+    chunk, batch, context = grid.T
+    work = chunk * context / 2.0
+    seconds = np.array(
+        [
+            prefill.seconds(q + b, w) + decode.d2 * b * c
+            for q, b, c, w in zip(chunk, batch, context, work, strict=True)
+        ]
+    )
+    alone = np.array([decode.step_seconds(b, b * c) for b, c in zip(batch, context, strict=True)])
+    seconds = np.maximum(seconds, alone)
+    weights, _ = relative_nnls(np.stack([chunk, work], axis=1), seconds, 10, alone)
+    return MixedCoefficients(
+        m0=decode.d0,
+        m1=float(weights[0]),
+        m2=float(weights[1]),
+        d1=decode.d1,
+        d2=decode.d2,
+        d3=decode.d3,
+        active_share=decode.active_share,
+    )

@@ -35,6 +35,9 @@ class GPU(Record):
     )
     price_per_hour: NonNegative = Field(description="rent of one GPU, US$/h")
     tdp_watts: Positive | None = Field(default=None, description="board power, W")
+    architecture: str = Field(
+        default="", description="generation, such as hopper; decides whose efficiencies are used"
+    )
     aliases: tuple[str, ...] = Field(default=(), description="other names in tables and traces")
     source: str = Field(default="user", description="where the figures come from")
     price_source: str = Field(default="user", description="where the price comes from")

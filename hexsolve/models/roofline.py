@@ -41,6 +41,14 @@ class AllReduceEfficiency(Record):
         return np.where(size <= self.switch_bytes, own, ring)
 
 
+def mean_all_reduce(items: Sequence[AllReduceEfficiency]) -> AllReduceEfficiency:
+    """Return the geometric mean of each field."""
+    names = list(AllReduceEfficiency.model_fields)
+    return AllReduceEfficiency(
+        **{n: float(np.exp(np.mean([np.log(getattr(item, n)) for item in items]))) for n in names}
+    )
+
+
 class GPUEfficiency(Record):
     """How much of its data sheet a GPU type delivers, per kind of operation."""
 
@@ -90,6 +98,7 @@ class GPUEfficiency(Record):
         },
         description="by tp",
     )
+    models: int = Field(default=1, ge=0, description="LLMs that the fit rests on")
     source: str = ""
 
     def all_reduce_at(self, tp: int) -> AllReduceEfficiency:
@@ -245,18 +254,16 @@ class Roofline:
 
     def _decode_layer(self, sequences: Array, context: Array) -> Array:
         llm, eff, tp = self._llm, self._eff, self._tp
-        size = llm.kv_bytes_per_layer(tp)
+        tokens = sequences * context
         bandwidth = self._gpu.memory_bandwidth * eff.decode_attention_bandwidth
-        seconds = (
-            eff.decode_attention_launch_s
-            + eff.decode_sequence_s * sequences
-            + sequences * context * size / bandwidth
-        )
-        if llm.is_mla:
-            per_token = 2.0 * llm.attention_heads / tp * (2 * llm.kv_latent_size)
-            rate = self._gpu.flops("bf16") * eff.latent_flops
-            seconds = seconds + eff.latent_launch_s + sequences * context * per_token / rate
-        return np.asarray(seconds, dtype=float)
+        reading = tokens * llm.kv_bytes_per_layer(tp) / bandwidth
+        launch = eff.decode_attention_launch_s + eff.decode_sequence_s * sequences
+        if not llm.is_mla:
+            return np.asarray(launch + reading, dtype=float)
+        # Each head scores and sums over the whole latent.
+        flops = tokens * 4.0 * llm.attention_heads / tp * llm.kv_latent_size
+        arithmetic = flops / (self._gpu.flops("bf16") * eff.latent_flops)
+        return launch + eff.latent_launch_s + np.maximum(reading, arithmetic)
 
     def _gemm(self, rows: Array, width: float, depth: float, dtype: str) -> Array:
         eff = self._eff

@@ -11,10 +11,13 @@ import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any, Protocol
 
 from hexsolve.instances.calibration.table import Row
+from hexsolve.instances.catalog import Catalog
+from hexsolve.instances.performance import memory_model
 from hexsolve.models.errors import InputError, UnsupportedError, allowed
 from hexsolve.models.hardware import GPU
 from hexsolve.models.llm import LLM
@@ -38,12 +41,15 @@ class StepTimes(Protocol):
         """Return the time of one step of `bs` sequences."""
 
 
+OpenEngine = Callable[[LLM, GPU, int], StepTimes]
+
+
 def step_table(
     llm: LLM,
     gpu: GPU,
     tp: int,
     kv_capacity_tokens: int,
-    open_engine: Callable[[LLM, GPU, int], StepTimes] | None = None,
+    open_engine: OpenEngine | None = None,
 ) -> list[Row]:
     """Return the step times of one (LLM, GPU, tp) on the grid of the shipped coefficients.
 
@@ -54,7 +60,7 @@ def step_table(
     kv_capacity_tokens : int
         Decode steps whose context does not fit are left out.
     open_engine : callable, optional
-        Opens the package's engine; the default is `open_engine`.
+        Opens the package's engine; given in tests.
 
     Raises
     ------
@@ -78,6 +84,37 @@ def step_table(
             ) from None
         rows.append(Row(llm.name, gpu.name, tp, phase, batch, new, cached, ms / 1e3))
     return rows
+
+
+def step_tables(
+    catalog: Catalog,
+    llms: Sequence[LLM],
+    gpus: Sequence[GPU],
+    tps: Sequence[int],
+    progress: Callable[[str], None] = lambda _: None,
+    open_engine: OpenEngine | None = None,
+) -> tuple[list[Row], list[str]]:
+    """Return the tables of all combinations that fit and are known, and why others are missing.
+
+    Raises
+    ------
+    UnsupportedError
+        The package is not installed.
+    """
+    rows: list[Row] = []
+    missing: list[str] = []
+    for llm, gpu, tp in product(llms, gpus, tps):
+        name = f"{llm.name} on {gpu.name} tp {tp}"
+        capacity = memory_model(catalog, gpu).kv_capacity_tokens(llm, gpu, tp)
+        if not llm.divides(tp) or capacity < CONTEXTS[0]:
+            missing.append(f"{name}: does not divide or leaves no memory for KV")
+            continue
+        try:
+            rows += step_table(llm, gpu, tp, capacity, open_engine)
+        except InputError as error:
+            missing.append(error.message)
+        progress(name)
+    return rows, missing
 
 
 def grid(kv_capacity_tokens: int) -> Iterator[tuple[str, int, int, int]]:
@@ -146,14 +183,16 @@ def _package() -> _Package:
 
 
 def _system(package: _Package, gpu: GPU) -> str:
-    systems = sorted(path.stem for path in (package.folder / "systems").glob("*_*.yaml"))
-    systems += sorted(path.stem for path in (package.folder / "systems").glob("[abghl]*.yaml"))
+    described = {
+        path.stem
+        for path in (package.folder / "systems").glob("*.yaml")
+        if (package.folder / "systems" / "data" / path.stem).is_dir()
+    }
     for name in (gpu.name, *gpu.aliases):
-        if name in systems:
+        if name in described:
             return name
     raise InputError(
-        f"aiconfigurator-core has no GPU type {gpu.name!r}; allowed: "
-        + allowed(sorted(set(systems) - {"attention_lane_defaults", "query_versions"}))
+        f"aiconfigurator-core has no GPU type {gpu.name!r}; allowed: {allowed(sorted(described))}"
     )
 
 

@@ -75,6 +75,23 @@ def evaluate(
     )
 
 
+def merged(parts: Sequence[Evaluation]) -> Evaluation:
+    """Return one evaluation of several tables' rows together."""
+    return Evaluation(
+        overall=Overall(
+            prefill=_pooled([part.overall.prefill for part in parts]),
+            decode=_pooled([part.overall.decode for part in parts]),
+        ),
+        groups=tuple(group for part in parts for group in part.groups),
+    )
+
+
+def _pooled(phases: Sequence[PhaseError]) -> PhaseError:
+    rows = sum(phase.rows for phase in phases)
+    total = sum((phase.mape or 0.0) * phase.rows for phase in phases)
+    return PhaseError(mape=total / rows if rows else None, rows=rows)
+
+
 def predict(steps: StepCoefficients, row: Row) -> float:
     """Return the predicted time of a row, s."""
     if row.phase == "decode":

@@ -155,7 +155,10 @@ class _Problem:
         tries = [self._refine(self._start(), switch, SCOUT_ROUNDS) for switch in candidates]
         best = min(range(len(tries)), key=lambda index: tries[index][0])
         _, vector = self._refine(tries[best][1], candidates[best], ROUNDS)
-        return self._efficiency(vector, candidates[best]).model_copy(update={"source": source})
+        models = len({llm.name for llm, *_ in self._groups})
+        return self._efficiency(vector, candidates[best]).model_copy(
+            update={"source": source, "models": models}
+        )
 
     def _start(self) -> Array:
         lower, upper = self._limits()
@@ -188,7 +191,7 @@ class _Problem:
         for tp in self._tps:
             reduce = efficiency.all_reduce_at(tp)
             values += [getattr(reduce, name) for name in REDUCE]
-        return np.log(np.maximum(np.array(values, dtype=float), 1e-12))
+        return np.asarray(np.log(np.maximum(values, 1e-12)), dtype=float)
 
     def _efficiency(self, vector: Array, switch: float) -> GPUEfficiency:
         values = [float(value) for value in np.exp(vector)]

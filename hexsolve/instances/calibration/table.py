@@ -2,7 +2,7 @@
 
 import csv
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,6 +77,17 @@ def grouped(rows: Iterable[Row]) -> dict[Group, dict[str, list[Row]]]:
         phases = groups.setdefault((row.llm, row.gpu, row.tp), {phase: [] for phase in PHASES})
         phases[row.phase].append(row)
     return groups
+
+
+def first_of_each(tables: Iterable[Sequence[Row]]) -> list[Row]:
+    """Return all rows, but those of a group only from the first table that has it."""
+    kept: list[Row] = []
+    known: set[Group] = set()
+    for table in tables:
+        groups = {(row.llm, row.gpu, row.tp) for row in table}
+        kept += [row for row in table if (row.llm, row.gpu, row.tp) not in known]
+        known |= groups
+    return kept
 
 
 def _rows(stream: Iterable[str], source: str, catalog: Catalog) -> list[Row]:

@@ -81,6 +81,10 @@ class Catalog(Record):
         }
         return extended.model_copy(update={"coefficients": kept | own})
 
+    def without_coefficients(self) -> "Catalog":
+        """Return a catalog whose every step time comes from the roofline."""
+        return self.model_copy(update={"coefficients": {}})
+
     def _with_canonical_names(self, item: FittedCoefficients) -> FittedCoefficients:
         return item.model_copy(
             update={

@@ -26,6 +26,28 @@ class InstanceCount(Record):
     count: int = Field(ge=1)
 
 
+class Gain(Record):
+    """What more hardware of one GPU type would bring, in units of the objective.
+
+    Positive = better: more load, less US$/h, a smaller SLO scale.
+    """
+
+    gpu: Name
+    one_gpu: float | None = Field(description="gain of one more GPU, alone in its node")
+    one_node: float | None = Field(description="gain of one more node")
+    exact: bool = Field(description="solved again with it; otherwise from the LP's dual prices")
+
+
+class Change(Record):
+    """The least change of one kind that would make an infeasible instance feasible."""
+
+    what: str = Field(description="load, slo_scale, budget_per_hour, ttft_limit_s, …, gpus")
+    now: float
+    needed: float
+    unit: str
+    text: str = Field(description="the change in words")
+
+
 class Answer(Record):
     """A plan with its proof: everything that is needed to check and to repeat it.
 
@@ -53,6 +75,23 @@ class Answer(Record):
     cost_per_hour: NonNegative | None = Field(default=None, description="US$/h of the plan")
     instances: tuple[InstanceCount, ...] = ()
     bottleneck: str = Field(default="", description="why the plan is not better, in words")
+    bottleneck_shares: dict[str, float] = Field(
+        default_factory=dict,
+        description="resource → share in what limits the load of these instances; sums to 1",
+    )
+    load_headroom: float | None = Field(
+        default=None, description="largest load that these instances could carry"
+    )
+    scale_elasticity: float | None = Field(
+        default=None, description="% more load from an SLO scale looser by 1 %"
+    )
+    gains: tuple[Gain, ...] = ()
+    conflict: tuple[str, ...] = Field(
+        default=(), description="infeasible: constraint groups that cannot hold together"
+    )
+    changes: tuple[Change, ...] = Field(
+        default=(), description="infeasible: least changes, each enough on its own"
+    )
     extrapolated: tuple[str, ...] = Field(
         default=(), description="engines of the plan whose latencies were not measured, and why"
     )

@@ -385,6 +385,19 @@ class Formulation:
             *self.pairing(row, column),
         ]
 
+    def inventory_prices(self, gpu: str, duals: dict[str, float]) -> dict[int, float] | None:
+        """Return the gain per further q-block of a GPU type, for every stage size q in use.
+
+        None where no candidate runs on the type.
+        """
+        if gpu not in self._sizes or gpu in self.nodes:
+            return None
+        label = self._labels[gpu]
+        return {
+            size: max(0.0, -duals.get(f"inventory_{label}_tp{size}", 0.0))
+            for size in self._sizes[gpu]
+        }
+
     def cost_terms(self) -> list[tuple[pulp.LpVariable, float]]:
         """Return the cost of the plan in US$/h as terms over the active candidates."""
         counts = [(variable, self.cost(column)) for column, variable in self.count.items()]

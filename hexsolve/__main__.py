@@ -1,0 +1,5 @@
+"""`python -m hexsolve`."""
+
+from hexsolve.cli.main import main
+
+main()

@@ -1,0 +1,75 @@
+"""The `hexsolve` command: commands are loaded when used, errors end in one line."""
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from hexsolve import __version__
+from hexsolve.models.errors import HexsolveError, InputError, UnsupportedError
+
+BAD_INPUT = 2
+INTERNAL_ERROR = 70
+
+_COMMANDS = {
+    "calibrate": ("hexsolve.cli.calibrate", "calibrate"),
+    "check": ("hexsolve.cli.check", "check"),
+    "instance": ("hexsolve.cli.instance", "instance"),
+    "plan": ("hexsolve.cli.plan", "plan"),
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command only when it runs: `--help` stays instant, solvers load on demand."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        module, attribute = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="hexsolve")
+def cli() -> None:
+    r"""Proven plans and schedules for LLM agents on mixed GPU clusters.
+
+    \b
+    Start here:
+      hexsolve plan                      plan the embedded example
+      hexsolve instance generate chat    write an instance to edit
+      hexsolve plan my.yaml              plan your own
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exits 0 done, 2 bad input, 3 infeasible, 4 nothing found in time."""
+    try:
+        result = cli.main(args=arguments, prog_name="hexsolve", standalone_mode=False)
+        sys.exit(result if isinstance(result, int) else 0)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(BAD_INPUT)
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except (InputError, UnsupportedError) as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    except BrokenPipeError:
+        # the reader of our output is gone, as with `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except HexsolveError as error:
+        click.echo(f"error: {error}\nThis is a bug in hexsolve, please report it.", err=True)
+        sys.exit(INTERNAL_ERROR)
+
+
+if __name__ == "__main__":
+    main()

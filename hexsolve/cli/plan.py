@@ -1,0 +1,151 @@
+"""``hexsolve plan``: which GPUs become prefill, decode or mixed instances, with proof."""
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from hexsolve.cli.plan_screen import show_answer
+from hexsolve.cli.progress import solving
+from hexsolve.instances.files import write_text
+from hexsolve.instances.resolve import load_problem
+from hexsolve.models.errors import InputError
+from hexsolve.models.plan import Objective
+from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.status import Status
+
+INFEASIBLE, NOTHING_FOUND = 3, 4
+
+
+@click.command("plan", epilog="Example: hexsolve plan my.yaml --objective cost -o plan.json")
+@click.argument("instance", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--objective",
+    type=click.Choice(get_args(Objective)),
+    default="cost",
+    show_default=True,
+    help="cost: least US$/h for the load; load: most load; slo: least SLO scale.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0.1),
+    default=120.0,
+    show_default=True,
+    help="Seconds for the solver.",
+)
+@click.option(
+    "--gap",
+    type=click.FloatRange(min=0.0, max=10.0),
+    default=1e-3,
+    show_default=True,
+    help="Relative optimality gap at which it may stop; 0 = prove the optimum.",
+)
+@click.option(
+    "--solver",
+    type=click.Choice(["highs", "cbc", "scip"]),
+    default="highs",
+    show_default=True,
+    help="cbc and scip are for cross-checks and slower.",
+)
+@click.option(
+    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Solver threads."
+)
+@click.option("--slo-scale", type=click.FloatRange(min=0.0, min_open=True), help="Override.")
+@click.option("--load", type=click.FloatRange(min=0.0, min_open=True), help="Override.")
+@click.option(
+    "--budget-per-hour", type=click.FloatRange(min=0.0, min_open=True), help="Override, US$/h."
+)
+@click.option(
+    "--what-if", is_flag=True, help="Solve again with one more GPU and node of each type."
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the answer (JSON).")
+@click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON on stdout.")
+@click.option(
+    "--export-model",
+    type=click.Path(path_type=Path),
+    metavar="FILE.lp|FILE.mps",
+    help="Write the MILP and do not solve it.",
+)
+@click.pass_context
+def plan(
+    ctx: click.Context,
+    instance: Path | None,
+    objective: Objective,
+    time_limit: float,
+    gap: float,
+    solver: str,
+    threads: int,
+    slo_scale: float | None,
+    load: float | None,
+    budget_per_hour: float | None,
+    what_if: bool,
+    output: Path | None,
+    as_json: bool,
+    export_model: Path | None,
+) -> None:
+    """Plan which GPUs become prefill, decode or mixed instances.
+
+    INSTANCE is a YAML or JSON file (`hexsolve instance generate` writes one); left out, the
+    embedded example is planned. Exit code 0: a plan; 2: the input is wrong; 3: proven
+    infeasible, with the least changes that help; 4: nothing found within the time limit.
+    """
+    from hexsolve.solver.backends import Budget
+    from hexsolve.solver.placement.report import answer
+
+    problem = _overridden(load_problem(instance), slo_scale, load, budget_per_hour)
+    if output is not None and not output.absolute().parent.is_dir():
+        raise InputError("its folder does not exist", source=str(output))
+    if export_model is not None:
+        _export(problem, objective, export_model)
+        click.echo(f"wrote {export_model}", err=True)
+        return
+    with solving(f"planning {problem.name}", objective) as report:
+        budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report)
+        made = answer(problem, objective, budget, solver, what_if)
+    text = made.model_dump_json(indent=2)
+    if output is not None:
+        write_text(output, text + "\n")
+    if as_json:
+        click.echo(text)
+    else:
+        show_answer(problem, made)
+        if output is not None:
+            click.echo(f"wrote {output}", err=True)
+    if made.status is Status.INFEASIBLE:
+        ctx.exit(INFEASIBLE)
+    if made.plan is None:
+        ctx.exit(NOTHING_FOUND)
+
+
+def _overridden(
+    problem: PlanningProblem,
+    slo_scale: float | None,
+    load: float | None,
+    budget_per_hour: float | None,
+) -> PlanningProblem:
+    """Return the problem with the options given on the command line."""
+    given = {"slo_scale": slo_scale, "load": load, "budget_per_hour": budget_per_hour}
+    return problem.model_copy(update={k: v for k, v in given.items() if v is not None})
+
+
+def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:
+    """Write the MILP in the format of the suffix.
+
+    Raises
+    ------
+    InputError
+        The suffix is neither .lp nor .mps, or the file cannot be written.
+    """
+    from hexsolve.solver.placement.solve import make_task
+
+    suffix = path.suffix.lower()
+    if suffix not in (".lp", ".mps"):
+        raise InputError(f"has suffix {suffix!r}; allowed: .lp, .mps", source=str(path))
+    model = make_task(problem, objective).formulation().model
+    try:
+        if suffix == ".lp":
+            model.writeLP(str(path))
+        else:
+            model.writeMPS(str(path))
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None

@@ -1,0 +1,228 @@
+"""What a planner sees: instances, promises, proof, and why the plan is not better."""
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from hexsolve.models.answer import Answer, Gain
+from hexsolve.models.plan import (
+    BatchCycle,
+    DecodeStep,
+    InstanceGroup,
+    MixedStep,
+    OperatingPoint,
+    Plan,
+    SingleCalls,
+)
+from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.status import Limit, Status
+
+OBJECTIVE = {"cost": "US$/h", "load": "× load", "slo": "SLO scale"}
+
+
+def show_answer(problem: PlanningProblem, answer: Answer, console: Console | None = None) -> None:
+    """Print an answer for people."""
+    console = console or Console()
+    if answer.plan is None:
+        _show_failure(answer, console)
+        return
+    console.print(_instances(problem, answer.plan))
+    console.print(_workflows(problem, answer.plan))
+    for name, text in _facts(problem, answer, answer.plan):
+        console.print(Text.assemble((f"{name:<16}", "bold"), text), soft_wrap=True)
+    if answer.gains:
+        console.print(_gains(answer))
+    for note in answer.extrapolated:
+        console.print(Text(f"Extrapolated    {note}", style="yellow"), soft_wrap=True)
+
+
+def _instances(problem: PlanningProblem, plan: Plan) -> Table:
+    table = Table(title=f"Plan for {problem.llm.name} on {problem.cluster.name}", box=box.SIMPLE)
+    table.title_justify = "left"
+    table.add_column("Role")
+    table.add_column("GPU")
+    for name in ("Instances", "tp", "pp", "GPUs", "US$/h"):
+        table.add_column(name, justify="right")
+    table.add_column("Runs at")
+    for group in plan.groups:
+        cost = group.gpus * problem.price_per_hour(group.gpu)
+        table.add_row(
+            group.role,
+            Text(group.gpu),
+            str(group.count),
+            str(group.tp),
+            str(group.pp),
+            str(group.gpus),
+            f"{cost:,.2f}",
+            _point(group.operating_point),
+        )
+    return table
+
+
+def _point(point: OperatingPoint) -> str:
+    match point:
+        case SingleCalls():
+            return f"one call at a time, mean wait {_seconds(point.wait_s)}"
+        case BatchCycle():
+            return f"batches of {_seconds(point.cycle_s)}"
+        case DecodeStep():
+            return f"{_seconds(point.step_s)} per token"
+        case MixedStep():
+            share = f"{point.prefill_share:.0%} of the time on prefill"
+            return f"{_seconds(point.step_s)} per token, {share}"
+
+
+def _workflows(problem: PlanningProblem, plan: Plan) -> Table:
+    table = Table(title="Mean latency of each workflow class", box=box.SIMPLE)
+    table.title_justify = "left"
+    table.add_column("Class")
+    for name in (
+        "per s",
+        "Alone",
+        "Promised mean",
+        "SLO scale",
+        "Time to first token",
+        "per token",
+    ):
+        table.add_column(name, justify="right")
+    for workflow in problem.workload.classes:
+        latency, horizon = plan.latency_s[workflow.name], plan.horizon_s[workflow.name]
+        groups = [
+            group
+            for group in plan.groups
+            if any(flow.workflow == workflow.name for flow in group.flows)
+        ]
+        table.add_row(
+            Text(workflow.name),
+            f"{workflow.rate_per_s * plan.load:.3g}",
+            _seconds(horizon),
+            _seconds(latency),
+            f"{latency / horizon:.2f}",
+            _waits(groups),
+            _steps(groups),
+        )
+    return table
+
+
+def _waits(groups: list[InstanceGroup]) -> str:
+    """Return the range of queueing delays before prefill that the class may meet."""
+    waits = []
+    for group in groups:
+        match group.operating_point:
+            case SingleCalls() | MixedStep():
+                waits.append(group.operating_point.wait_s)
+            case BatchCycle():
+                waits.append(group.operating_point.cycle_s / 2.0)
+    return _range(waits)
+
+
+def _steps(groups: list[InstanceGroup]) -> str:
+    return _range(
+        [
+            group.operating_point.step_s
+            for group in groups
+            if isinstance(group.operating_point, DecodeStep | MixedStep)
+        ]
+    )
+
+
+def _range(values: list[float]) -> str:
+    if not values:
+        return "–"
+    low, high = _seconds(min(values)), _seconds(max(values))
+    return low if low == high else f"{low}–{high}"
+
+
+def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[str, str]]:
+    used = sum(group.gpus for group in plan.groups)
+    facts = [
+        ("Load", f"{plan.load:.4g} × the stated rates"),
+        ("Cost", f"{plan.cost_per_hour:,.2f} US$/h for {used:,} of {problem.cluster.gpus:,} GPUs"),
+        ("SLO scale", _scale(problem, plan)),
+        ("Proof", _proof(answer)),
+    ]
+    if answer.bottleneck:
+        facts.append(("Why not better", answer.bottleneck))
+    if answer.load_headroom is not None and answer.objective_kind != "load":
+        facts.append(("Headroom", f"these instances could carry {answer.load_headroom:.3g} × load"))
+    facts.append(("Disaggregate", _roles(plan)))
+    return facts
+
+
+def _scale(problem: PlanningProblem, plan: Plan) -> str:
+    text = f"{plan.slo_scale:.3f} (mean workflow latency over its time alone on the cluster)"
+    if problem.slo_scale is not None:
+        text += f", allowed {problem.slo_scale:g}"
+    return text
+
+
+def _proof(answer: Answer) -> str:
+    assert answer.objective is not None
+    unit = OBJECTIVE[answer.objective_kind]
+    word = "carries more than" if answer.objective_kind == "load" else "gets below"
+    text = f"{answer.status.value}: {answer.objective:.6g} {unit}"
+    if answer.bound is not None and answer.gap is not None:
+        text += f"; no plan {word} {answer.bound:.6g}; gap {answer.gap:.3%}"
+    if answer.limit is not Limit.NONE:
+        text += f" (stopped at the {answer.limit.value} limit)"
+    return f"{text}; {answer.solver}, {answer.runtime_s:.1f} s"
+
+
+def _roles(plan: Plan) -> str:
+    roles = {group.role for group in plan.groups}
+    if roles == {"mixed"}:
+        return "no: both phases run best on the same instances here"
+    if "mixed" in roles:
+        return "partly: see the roles above"
+    return "yes: prefill and decode on separate instances"
+
+
+def _gains(answer: Answer) -> Table:
+    exact = all(gain.exact for gain in answer.gains)
+    how = "solved again" if exact else "from dual prices; --what-if solves again"
+    table = Table(title="What more hardware would bring", caption=how, box=box.SIMPLE)
+    table.caption_justify = "left"
+    table.title_justify = "left"
+    table.add_column("GPU")
+    table.add_column("one GPU more", justify="right")
+    table.add_column("one node more", justify="right")
+    for gain in answer.gains:
+        table.add_row(
+            Text(gain.gpu),
+            _gain(answer.objective_kind, gain.one_gpu, gain),
+            _gain(answer.objective_kind, gain.one_node, gain),
+        )
+    return table
+
+
+def _gain(kind: str, value: float | None, gain: Gain) -> str:
+    if value is None:
+        return "not known in time"
+    if value < 5e-5:
+        return "nothing"
+    about = "" if gain.exact else "about "
+    return {
+        "load": f"{about}+{value:.3g} × load",
+        "cost": f"{about}−{value:,.2f} US$/h",
+        "slo": f"{about}−{value:.3g} SLO scale",
+    }[kind]
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.3g} ms" if value < 1.0 else f"{value:,.3g} s"
+
+
+def _show_failure(answer: Answer, console: Console) -> None:
+    if answer.status is not Status.INFEASIBLE:
+        console.print(Text(f"{answer.status.value}: {answer.bottleneck}"), soft_wrap=True)
+        if answer.bound is not None:
+            unit = OBJECTIVE[answer.objective_kind]
+            console.print(f"no plan can be better than {answer.bound:.6g} {unit}")
+        console.print("try a longer --time-limit or a wider --gap")
+        return
+    console.print(Text(f"infeasible: {answer.bottleneck}"), soft_wrap=True)
+    if answer.changes:
+        console.print("Each of these alone would make it feasible:")
+    for change in answer.changes:
+        console.print(Text(f"  • {change.text}"), soft_wrap=True)

@@ -1,0 +1,112 @@
+"""From a solution to the answer file: proof, plan, and why it is not better."""
+
+from hexsolve import __version__
+from hexsolve.models.answer import Answer, Gain, Parameter, count_instances, problem_hash
+from hexsolve.models.check import check_answer
+from hexsolve.models.plan import Objective
+from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.status import Status, relative_gap
+from hexsolve.solver.backends import Budget
+from hexsolve.solver.placement.explain import (
+    bottleneck,
+    estimated_gains,
+    exact_gains,
+    extrapolations,
+)
+from hexsolve.solver.placement.infeasible import diagnose
+from hexsolve.solver.placement.solve import CheckFailedError, Solution, solve
+
+
+def answer(
+    problem: PlanningProblem,
+    objective: Objective = "cost",
+    budget: Budget | None = None,
+    solver: str = "highs",
+    what_if: bool = False,
+) -> Answer:
+    """Plan a problem and explain the result.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    objective : {"load", "cost", "slo"}
+    budget : Budget, optional
+        For the plan itself; the explanation of an infeasible instance gets as much again.
+    solver : {"highs", "cbc", "scip"}
+    what_if : bool
+        Whether to solve again with one more GPU and node of each type; otherwise their gains
+        are estimated from the LP's dual prices.
+
+    Raises
+    ------
+    CheckFailedError
+        The answer does not pass the independent checker.
+    """
+    budget = budget or Budget()
+    solution = solve(problem, objective, budget, solver)
+    outcome = solution.outcome
+    common = {
+        "hexsolve_version": __version__,
+        "instance_name": problem.name,
+        "instance_hash": problem_hash(problem),
+        "parameters": _parameters(budget, solver, what_if),
+        "status": outcome.status,
+        "limit": outcome.limit,
+        "objective_kind": objective,
+        "objective": outcome.objective,
+        "bound": outcome.bound,
+        "gap": relative_gap(outcome.objective, outcome.bound),
+        "runtime_s": outcome.runtime_s,
+        "solver": solver,
+    }
+    if solution.plan is None:
+        return Answer(**common, **_failure(problem, outcome.status, budget))
+    limits = bottleneck(solution)
+    made = Answer(
+        **common,
+        cost_per_hour=solution.plan.cost_per_hour,
+        instances=count_instances(solution.plan),
+        bottleneck="" if limits is None else limits.text(),
+        bottleneck_shares={} if limits is None else limits.shares,
+        load_headroom=None if limits is None else limits.headroom,
+        scale_elasticity=None if limits is None else limits.scale_elasticity,
+        gains=_gains(solution, budget, what_if),
+        extrapolated=extrapolations(solution.plan, solution.task),
+        plan=solution.plan,
+    )
+    violations = check_answer(problem, made)
+    if violations:
+        listed = "; ".join(str(violation) for violation in violations[:3])
+        raise CheckFailedError(f"the answer breaks {len(violations)} of the rules: {listed}")
+    return made
+
+
+def _parameters(budget: Budget, solver: str, what_if: bool) -> dict[str, Parameter]:
+    return {
+        "time_limit_s": budget.time_s,
+        "gap": budget.gap,
+        "threads": budget.threads,
+        "solver": solver,
+        "what_if": what_if,
+    }
+
+
+def _gains(solution: Solution, budget: Budget, what_if: bool) -> tuple[Gain, ...]:
+    if what_if:
+        return exact_gains(solution, budget)
+    relaxation = solution.found.relaxation
+    if relaxation is None or not relaxation.duals:
+        return ()
+    return estimated_gains(solution.task, relaxation)
+
+
+def _failure(problem: PlanningProblem, status: Status, budget: Budget) -> dict[str, object]:
+    if status is not Status.INFEASIBLE:
+        return {"bottleneck": "no plan was found within the time limit"}
+    fresh = Budget(time_s=max(budget.time_s, 10.0), threads=budget.threads)
+    diagnosis = diagnose(problem, fresh)
+    return {
+        "bottleneck": diagnosis.text(),
+        "conflict": diagnosis.conflict,
+        "changes": diagnosis.changes,
+    }

@@ -13,11 +13,12 @@ from hexsolve.models.errors import HexsolveError, InputError, UnsupportedError
 BAD_INPUT = 2
 INTERNAL_ERROR = 70
 
+# name → (module, attribute, line in the overview)
 _COMMANDS = {
-    "calibrate": ("hexsolve.cli.calibrate", "calibrate"),
-    "check": ("hexsolve.cli.check", "check"),
-    "instance": ("hexsolve.cli.instance", "instance"),
-    "plan": ("hexsolve.cli.plan", "plan"),
+    "calibrate": ("hexsolve.cli.calibrate", "calibrate", "Fit or test the latency model."),
+    "check": ("hexsolve.cli.check", "check", "Verify an answer independently of the solver."),
+    "instance": ("hexsolve.cli.instance", "instance", "Make, import, show or validate instances."),
+    "plan": ("hexsolve.cli.plan", "plan", "Plan prefill, decode and mixed instances."),
 }
 
 
@@ -30,9 +31,14 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        module, attribute = _COMMANDS[cmd_name]
+        module, attribute, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in sorted(_COMMANDS.items())])
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

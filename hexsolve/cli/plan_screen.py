@@ -77,15 +77,8 @@ def _workflows(problem: PlanningProblem, plan: Plan) -> Table:
     table = Table(title="Mean latency of each workflow class", box=box.SIMPLE)
     table.title_justify = "left"
     table.add_column("Class")
-    for name in (
-        "per s",
-        "Alone",
-        "Promised mean",
-        "SLO scale",
-        "Time to first token",
-        "per token",
-    ):
-        table.add_column(name, justify="right")
+    for name in ("Per s", "Alone", "Promised", "SLO scale", "Prefill wait", "Per token"):
+        table.add_column(name, justify="right", no_wrap=True)
     for workflow in problem.workload.classes:
         latency, horizon = plan.latency_s[workflow.name], plan.horizon_s[workflow.name]
         groups = [
@@ -210,7 +203,9 @@ def _gain(kind: str, value: float | None, gain: Gain) -> str:
 
 
 def _seconds(value: float) -> str:
-    return f"{value * 1000:.3g} ms" if value < 1.0 else f"{value:,.3g} s"
+    if value < 1.0:
+        return f"{value * 1000:.3g} ms"
+    return f"{value:.3g} s" if value < 120.0 else f"{value / 60.0:.1f} min"
 
 
 def _show_failure(answer: Answer, console: Console) -> None:

@@ -53,7 +53,8 @@ class Bottleneck:
         """Return the finding in one or two sentences."""
         if not self.shares:
             return "nothing: no instance is needed"
-        first, *others = [f"{name} ({share:.0%})" for name, share in self.shares.items()]
+        named = [f"{name} ({share:.0%})" for name, share in self.shares.items() if share >= 0.005]
+        first, *others = named
         words = f"limited by {first}"
         if others:
             words += ", then " + ", ".join(others)

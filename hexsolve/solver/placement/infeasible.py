@@ -22,6 +22,9 @@ GROUPS = {
 }
 # A feasible plan is all that is asked for; its objective may be anything.
 ANY = 1e9
+# Least changes are sought to 1 %: what is stated is enough, and at most 1 % more than needed.
+CLOSE = 0.01
+SLICES = 5.0
 BISECTIONS = 10
 LOOSEST = 1024.0
 
@@ -76,7 +79,9 @@ def _solved(
     load = None if objective == "load" else problem.load
     candidates = candidate_groups(problem, traffic, load, variation.ignore)
     task = Task(problem, traffic, candidates, objective, variation)
-    return search(task, Budget(time_s=budget.left_s, gap=gap, threads=budget.threads))
+    # Each question gets a share of the time, so that one hard one does not silence the others.
+    time_s = min(budget.left_s, budget.time_s / SLICES)
+    return search(task, Budget(time_s=time_s, gap=gap, threads=budget.threads))
 
 
 def _present(problem: PlanningProblem) -> list[str]:
@@ -118,7 +123,7 @@ def _changes(problem: PlanningProblem, budget: Budget) -> list[Change]:
 
 
 def _less_load(problem: PlanningProblem, budget: Budget) -> Change | None:
-    best = _solved(problem, budget, "load", gap=1e-3).run.objective
+    best = _solved(problem, budget, "load", gap=CLOSE).run.objective
     if best is None or best <= 1e-6 * problem.load:
         return None
     return Change(
@@ -133,7 +138,7 @@ def _less_load(problem: PlanningProblem, budget: Budget) -> Change | None:
 def _looser_scale(problem: PlanningProblem, budget: Budget) -> Change | None:
     if problem.slo_scale is None:
         return None
-    best = _solved(problem, budget, "slo", gap=1e-3).run.objective
+    best = _solved(problem, budget, "slo", gap=CLOSE).run.objective
     if best is None:
         return None
     return Change(
@@ -150,7 +155,7 @@ def _more_money(problem: PlanningProblem, budget: Budget) -> Change | None:
     if limit is None:
         return None
     variation = Variation(ignore=frozenset({"budget"}))
-    best = _solved(problem, budget, variation=variation, gap=1e-3).run.objective
+    best = _solved(problem, budget, variation=variation, gap=CLOSE).run.objective
     if best is None:
         return None
     return Change(
@@ -169,7 +174,7 @@ def _more_gpus(problem: PlanningProblem, budget: Budget) -> list[Change]:
     choices += [frozenset({pool.gpu}) for pool in pools]
     changes = []
     for types in choices:
-        found = _solved(problem, budget, variation=Variation(buy=types), gap=1e-3)
+        found = _solved(problem, budget, variation=Variation(buy=types), gap=CLOSE)
         if found.run.objective is None:
             continue
         size = {pool.gpu: pool.gpus_per_node for pool in pools}

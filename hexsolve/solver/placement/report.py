@@ -103,7 +103,7 @@ def _gains(solution: Solution, budget: Budget, what_if: bool) -> tuple[Gain, ...
 def _failure(problem: PlanningProblem, status: Status, budget: Budget) -> dict[str, object]:
     if status is not Status.INFEASIBLE:
         return {"bottleneck": "no plan was found within the time limit"}
-    fresh = Budget(time_s=max(budget.time_s, 10.0), threads=budget.threads)
+    fresh = Budget(time_s=max(budget.time_s, 30.0), threads=budget.threads)
     diagnosis = diagnose(problem, fresh)
     return {
         "bottleneck": diagnosis.text(),

@@ -44,14 +44,14 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="hexsolve")
 def cli() -> None:
-    r"""Proven plans and schedules for LLM agents on mixed GPU clusters.
+    """Proven plans and schedules for LLM agents on mixed GPU clusters.
 
     \b
     Start here:
       hexsolve plan                      plan the embedded example
       hexsolve instance generate chat    write an instance to edit
       hexsolve plan my.yaml              plan your own
-    """
+    """  # noqa: D301 (\b is click's mark for lines to keep)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

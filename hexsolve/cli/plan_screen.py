@@ -76,8 +76,8 @@ def _point(point: OperatingPoint) -> str:
 def _workflows(problem: PlanningProblem, plan: Plan) -> Table:
     table = Table(title="Mean latency of each workflow class", box=box.SIMPLE)
     table.title_justify = "left"
-    table.add_column("Class")
-    for name in ("Per s", "Alone", "Promised", "SLO scale", "Prefill wait", "Per token"):
+    table.add_column("Class", min_width=12, overflow="fold")
+    for name in ("Per s", "Alone", "Promised", "Scale", "Wait", "Per token"):
         table.add_column(name, justify="right", no_wrap=True)
     for workflow in problem.workload.classes:
         latency, horizon = plan.latency_s[workflow.name], plan.horizon_s[workflow.name]
@@ -124,7 +124,10 @@ def _range(values: list[float]) -> str:
     if not values:
         return "–"
     low, high = _seconds(min(values)), _seconds(max(values))
-    return low if low == high else f"{low}–{high}"
+    if low == high:
+        return low
+    same_unit = low.rpartition(" ")[2] == high.rpartition(" ")[2]
+    return f"{low.rpartition(' ')[0] if same_unit else low}–{high}"
 
 
 def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[str, str]]:
@@ -132,7 +135,7 @@ def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[s
     facts = [
         ("Load", f"{plan.load:.4g} × the stated rates"),
         ("Cost", f"{plan.cost_per_hour:,.2f} US$/h for {used:,} of {problem.cluster.gpus:,} GPUs"),
-        ("SLO scale", _scale(problem, plan)),
+        ("SLO scale", _scale(problem, answer, plan)),
         ("Proof", _proof(answer)),
     ]
     if answer.bottleneck:
@@ -143,9 +146,9 @@ def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[s
     return facts
 
 
-def _scale(problem: PlanningProblem, plan: Plan) -> str:
+def _scale(problem: PlanningProblem, answer: Answer, plan: Plan) -> str:
     text = f"{plan.slo_scale:.3f} (mean workflow latency over its time alone on the cluster)"
-    if problem.slo_scale is not None:
+    if problem.slo_scale is not None and answer.objective_kind != "slo":
         text += f", allowed {problem.slo_scale:g}"
     return text
 

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference import FEMTO, Reference
-from scenarios import Guess, Scripted, choose, random_scenario
+from tests.simulation.reference import FEMTO, Reference
+from tests.simulation.scenarios import Guess, Scripted, choose, random_scenario
 
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.record import RunRecord

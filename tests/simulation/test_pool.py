@@ -110,6 +110,7 @@ def test_pool_is_a_set_of_tokens(workflows, capacity, data):
             tokens.hold(call, path[:upto])
         if data.draw(st.integers(0, 9)) == 0:
             pool = pool.clone(tree)
+        pool.evict()
         assert (pool.used, pool.pinned) == (len(tokens.holders), tokens.pinned())
         for other, whole in enumerate(paths):
             assert pool.match(other, len(whole)) == tokens.match(whole)

@@ -53,44 +53,16 @@ class RevealedCall:
         `first_token`.
     """
 
-    __slots__ = (
-        "attempt",
-        "cached",
-        "computed",
-        "decode",
-        "decode_priority",
-        "emitted",
-        "expected_new",
-        "expected_output",
-        "filled",
-        "finished",
-        "first_token",
-        "flow_rate",
-        "flow_since",
-        "flow_version",
-        "flow_work",
-        "forbidden",
-        "index",
-        "landed",
-        "length",
-        "name",
-        "number",
-        "parents",
-        "predicted_output",
-        "preemptions",
-        "prefill",
-        "prefill_end",
-        "prefill_start",
-        "priority",
-        "promise",
-        "prompt_tokens",
-        "revealed",
-        "sequence",
-        "stage",
-        "ticket",
-        "transferred",
-        "workflow",
-    )
+    # Class attributes are the initial values: most calls never change most of them.
+    emitted = attempt = ticket = preemptions = 0
+    cached = computed = transferred = filled = promise = 0
+    expected_new = expected_output = 0
+    flow_version = flow_work = flow_rate = flow_since = 0
+    prefill = decode = sequence = -1
+    prefill_start = prefill_end = first_token = landed = finished = -1
+    priority = decode_priority = 0.0
+    stage = READY
+    forbidden: tuple[int, ...] = ()
 
     def __init__(
         self,
@@ -111,16 +83,6 @@ class RevealedCall:
         self.prompt_tokens = self.length = prompt_tokens
         self.predicted_output = predicted_output
         self.revealed = revealed
-        self.stage = READY
-        self.emitted = self.attempt = self.ticket = self.preemptions = 0
-        self.cached = self.computed = self.transferred = self.filled = self.promise = 0
-        self.expected_new = self.expected_output = 0
-        self.flow_version = self.flow_work = self.flow_rate = self.flow_since = 0
-        self.priority = self.decode_priority = 0.0
-        self.prefill = self.decode = self.sequence = -1
-        self.prefill_start = self.prefill_end = self.first_token = self.landed = -1
-        self.finished = -1
-        self.forbidden: tuple[int, ...] = ()
 
     @property
     def done(self) -> bool:

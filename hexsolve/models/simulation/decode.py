@@ -84,7 +84,7 @@ class DecodeInstance(SteppingInstance):
         """Give up a call in transfer: its source failed."""
         self.admitted -= 1
         self.promise_waiting -= call.promise
-        self.pending_output -= call.expected_output
+        self.unbind(call)
         self.pool.release(call.number, call.length)
 
     def preempt(self) -> tuple[Run, bool]:

@@ -118,6 +118,7 @@ class Simulation:
             [max(1, round(spec.nic_bandwidth)) for spec in cluster.instances],
             [round(spec.performance.kv_bytes_per_token) for spec in cluster.instances],
         )
+        self._roles = [spec.role for spec in cluster.instances]
         self._latency = to_ticks(cluster.transfer_latency_s)
         self.now = 0
         self.again = False
@@ -125,6 +126,7 @@ class Simulation:
         self.waiting: list[RevealedCall] = []
         self.record = RunRecord(self.total_calls, len(self.workflows))
         self._open: dict[int, _Open] = {}
+        self._outputs: list[int] = []
         self._pending: dict[int, int] = {}
         self._plans: dict[int, Plan] = {}
         self._next_plan = 0
@@ -232,6 +234,7 @@ class Simulation:
         first = self._first_number
         self._arrived += 1
         self._first_number += len(workflow.calls)
+        self._outputs += [call.output_tokens for call in workflow.calls]
         self.tree.add(number, workflow, first)
         revealed = RevealedWorkflow(number, workflow.name, workflow.workflow_class, self.now)
         state = self._open[number] = _Open(workflow, first, revealed)
@@ -381,7 +384,7 @@ class Simulation:
         assert not isinstance(decode, PrefillInstance)
         prefill.enqueue(call)
         call.expected_output = call.remaining_output
-        decode.pending_output += call.expected_output
+        decode.bind(call)
         self._dirty.add(call.prefill)
         if self._listener is not None:
             self._listener.call("queue", self.now, call, call.prefill)
@@ -394,7 +397,7 @@ class Simulation:
             prefill.dequeue(call)
             self._dirty.add(call.prefill)
         if decode.up:
-            decode.pending_output -= call.expected_output
+            decode.unbind(call)
 
     def _redirect(self, call: RevealedCall, assignment: Assignment, decode_priority: float) -> None:
         """Change what can still be changed of a call whose prefill has started."""
@@ -415,8 +418,8 @@ class Simulation:
             and target is not decode
             and self.view.can_decode(call, target.number)
         ):
-            decode.pending_output -= call.expected_output
-            target.pending_output += call.expected_output
+            decode.unbind(call)
+            target.bind(call)
             call.decode = target.number
             decode = target
         if call.stage == INBOUND:
@@ -425,12 +428,27 @@ class Simulation:
 
     def _is_possible(self, call: RevealedCall, assignment: Assignment) -> bool:
         p, d = assignment.prefill, assignment.decode
-        view = self.view
-        if not (0 <= p < len(self.instances) and 0 <= d < len(self.instances)):
+        count = len(self.instances)
+        if not (0 <= p < count and 0 <= d < count):
             return False
+        roles = self._roles
         if p == d:
-            return view.can_mix(call, p)
-        return view.can_prefill(call, p) and view.can_decode(call, d)
+            return roles[p] == "mixed" and self.can_take(call, p)
+        return (
+            roles[p] == "prefill"
+            and roles[d] == "decode"
+            and self.can_take(call, p)
+            and self.can_take(call, d)
+        )
+
+    def can_take(self, call: RevealedCall, number: int) -> bool:
+        """Return whether an instance is up and large enough for `call`, as far as is known."""
+        instance = self.instances[number]
+        return (
+            instance.up
+            and instance.pool.capacity >= call.length
+            and (not call.forbidden or number not in call.forbidden)
+        )
 
     def _check(self, call: RevealedCall, assignment: Assignment) -> None:
         if not self._is_possible(call, assignment):
@@ -455,7 +473,7 @@ class Simulation:
             if self._emit(call):
                 decode = self.instances[call.decode]
                 assert isinstance(decode, DecodeInstance)
-                decode.pending_output -= call.expected_output
+                decode.unbind(call)
                 instance.pool.release(call.number, call.length)
                 self._complete(call)
             else:
@@ -466,16 +484,12 @@ class Simulation:
 
     def _emit(self, call: RevealedCall) -> bool:
         """Let a prefill emit its token; return whether that completes the call."""
-        output = self._output(call)
+        output = self._outputs[call.number]
         if output:
             if not call.emitted:
                 call.first_token = self.now
             call.emitted += 1
         return call.emitted >= output
-
-    def _output(self, call: RevealedCall) -> int:
-        state = self._open[call.workflow.number]
-        return state.workflow.calls[call.index].output_tokens
 
     def _end_flow(self, call: RevealedCall) -> None:
         self._push_flows(self.links.end(call, self.now))
@@ -512,7 +526,7 @@ class Simulation:
                     instance.leave_filled(call)
                     self._complete(call)
                 else:
-                    instance.join(call, self._output(call) - call.emitted)
+                    instance.join(call, self._outputs[call.number] - call.emitted)
 
     # ------------------------------------------------------------------ starts
 
@@ -563,7 +577,7 @@ class Simulation:
                     heappush(self._heap, (end, STEP, instance.number, instance.version))
                 return
         for call in instance.landed:
-            instance.join(call, self._output(call) - call.emitted)
+            instance.join(call, self._outputs[call.number] - call.emitted)
             if self._listener is not None:
                 self._listener.call("decode", now, call, instance.number)
         instance.landed.clear()
@@ -637,7 +651,7 @@ class Simulation:
             else:
                 if stage == INBOUND:
                     decode.inbound_tokens -= call.length
-                decode.pending_output -= call.expected_output
+                decode.unbind(call)
             self._dirty.add(call.decode)
 
     def _recover(self, number: int) -> None:

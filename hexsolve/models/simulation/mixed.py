@@ -95,7 +95,7 @@ class MixedInstance(SteppingInstance):
         """Release a call that ends with its prefill."""
         self.admitted -= 1
         self.promise_waiting -= call.promise
-        self.pending_output -= call.expected_output
+        self.unbind(call)
         self.pool.release(call.number, call.length)
 
     def fail(self) -> None:
@@ -128,7 +128,7 @@ class MixedInstance(SteppingInstance):
             self.filling.remove(call)
             self.admitted -= 1
             self.promise_waiting -= call.promise
-            self.pending_output -= call.expected_output
+            self.unbind(call)
             self.pool.release(call.number, call.filled)
         self.preempted.append((call, alone))
 

@@ -6,22 +6,28 @@ from hexsolve.models.simulation.prefixes import PrefixTree
 
 
 class _Run:
-    """The present tokens of one owner: from its own start up to `end`.
+    """Present tokens `low`…`end` of the path of call (or root text) `tip`.
 
-    What is present is closed under prefixes and is evicted from the ends, so one number per owner
-    says which of its tokens are present. `stamps` is a staircase of (position, stamp), positions
-    ascending and stamps descending: a token's stamp is the first entry's beyond it.
-    `attached` counts what needs this run up to a position: runs that branch off there, and the
-    owner itself while active. What lies before the last of them (`covered`) cannot be evicted.
+    What is present is closed under prefixes, so `parent` is the run that holds the token before.
+    Tokens go from the end. `attached` counts what needs this run up to a position: runs that
+    continue it from there, and active calls; what lies before the last of them (`covered`) cannot
+    be evicted. `stamps` is a staircase of (position, stamp), positions ascending and stamps
+    descending: a token's stamp is that of the first entry beyond it.
     """
 
-    __slots__ = ("attached", "covered", "end", "stamps")
+    __slots__ = ("attached", "covered", "end", "low", "owners", "parent", "stamps", "tip")
 
-    def __init__(self, end: int) -> None:
+    def __init__(self, tip: int, low: int, end: int, parent: "_Run | None") -> None:
+        self.tip = tip
+        self.low = low
         self.end = end
+        self.parent = parent
+        self.owners: list[int] = []
         self.attached: dict[int, int] = {}
-        self.covered = 0
+        self.covered = low
         self.stamps: list[tuple[int, int]] = []
+        if parent is not None:
+            parent.attach(low)
 
     def attach(self, position: int) -> None:
         self.attached[position] = self.attached.get(position, 0) + 1
@@ -35,25 +41,50 @@ class _Run:
             return
         del attached[position]
         if position == self.covered:
-            self.covered = max(attached) if attached else 0
+            self.covered = max(attached) if attached else self.low
+
+    def used_at(self, position: int, stamp: int) -> None:
+        """Tokens before `position` were used at `stamp` or later."""
+        stamps = self.stamps
+        if not stamps or (stamps[-1][0] <= position and stamps[-1][1] <= stamp):
+            # The common case: the newest use reaches furthest.
+            while stamps and stamps[-1][1] <= stamp:
+                stamps.pop()
+            stamps.append((position, stamp))
+            return
+        kept = [entry for entry in stamps if entry[0] > position or entry[1] > stamp]
+        for index, (other, newer) in enumerate(kept):
+            if other >= position:
+                if newer < stamp:
+                    kept.insert(index, (position, stamp))
+                break
+        else:
+            kept.append((position, stamp))
+        self.stamps = kept
 
 
 class KVPool:
     """Tokens present on an instance: pinned by active calls, or cache in order of last use.
 
-    Stamps of whole paths are never written down: a run that continues another carries a stamp at
-    least as new, so a stamp moves to the origin only once everything behind it is evicted. Which
-    tokens are pinned follows from the few active calls of the same workflow, since paths form a
-    tree: a new path shares with the union of the others what it shares with the nearest one.
+    A hold adds at most one run, however many calls its path goes through. Stamps of whole paths are
+    never written down: a run that continues another carries a stamp no newer than that, so a stamp
+    moves to the parent only once everything behind it is evicted. Which tokens are pinned follows
+    from the few active calls of the same workflow, since paths form a tree: a new path shares with
+    the union of the others what it shares with the nearest one.
+
+    `used` may exceed `capacity` until `evict` is called: nobody looks at the cache in between.
     """
 
     __slots__ = (
         "_active",
         "_clock",
+        "_count",
         "_exposed",
+        "_hidden",
         "_keep",
         "_roots",
         "_runs",
+        "_serial",
         "_tree",
         "capacity",
         "evicted",
@@ -69,28 +100,22 @@ class KVPool:
         self._tree = tree
         self._keep = caching
         self._clock = 0
+        self._serial = 0
+        # A run is found under each call whose own tokens begin in it (its `owners`) …
         self._runs: dict[int, _Run] = {}
-        self._exposed: list[tuple[int, int]] = []
-        # workflow -> {active call: tokens of its path that it holds}
-        self._active: dict[int, dict[int, int]] = {}
+        # … and, if it begins amid the tokens of one, among its workflow's.
+        self._hidden: dict[int, list[_Run]] = {}
+        # workflow -> its runs
+        self._count: dict[int, int] = {}
+        self._exposed: list[tuple[int, int, _Run]] = []
+        # workflow -> {active call: (tokens of its path that it holds, run of the last one)}
+        self._active: dict[int, dict[int, tuple[int, _Run]]] = {}
         # root text -> {leading tokens held: calls that hold as many}
         self._roots: dict[int, dict[int, int]] = {}
 
     def match(self, call: int, limit: int) -> int:
         """Return how many leading tokens of the call's path, up to `limit`, are present."""
-        runs = self._runs
-        start, origin = self._tree.start, self._tree.origin
-        owner = call
-        while True:
-            begin = start[owner] if owner >= 0 else 0
-            if limit > begin:
-                run = runs.get(owner)
-                if run is not None and run.end > begin:
-                    return min(limit, run.end)
-                limit = begin
-            if owner < 0 or begin == 0:
-                return 0
-            owner = origin[owner]
+        return self._locate(call, limit)[0]
 
     def unpinned(self, call: int, upto: int) -> int:
         """Return how many tokens of the call's path up to `upto` no active call holds."""
@@ -98,7 +123,7 @@ class KVPool:
         shared = 0
         others = self._active.get(tree.workflow_of[call])
         if others:
-            for other, held in others.items():
+            for other, (held, _) in others.items():
                 common = held if other == call else tree.common(call, other)
                 if common > held:
                     common = held
@@ -108,8 +133,7 @@ class KVPool:
         if root > shared:
             lengths = self._roots.get(tree.text[call])
             if lengths:
-                longest = max(lengths)
-                shared = max(shared, min(root, longest))
+                shared = max(shared, min(root, max(lengths)))
         return upto - shared if upto > shared else 0
 
     def hold(self, call: int, upto: int) -> int:
@@ -118,89 +142,111 @@ class KVPool:
         A call that becomes active takes at least what is present of its path; an active one may
         only hold more.
         """
-        fresh = self.unpinned(call, upto)
-        present = self.match(call, upto)
-        tree = self._tree
-        group = self._active.get(tree.workflow_of[call])
-        if group is None:
-            group = self._active[tree.workflow_of[call]] = {}
-        before = group.get(call, 0)
-        group[call] = upto
-        if tree.root[call]:
-            self._hold_root(call, before, upto)
-        self._extend(call, present, upto)
-        self._runs[self._owner(call, upto)].attach(upto)
-        if before:
-            self._runs[self._owner(call, before)].detach(before)
-        self.pinned += fresh
+        found, run = self._locate(call, upto)
+        present = found
+        self.pinned += self.unpinned(call, upto)
         self.used += upto - present
-        if self.used > self.capacity:
-            self.evict(self.used - self.capacity)
-        return present
+        tree = self._tree
+        workflow = tree.workflow_of[call]
+        group = self._active.get(workflow)
+        if group is None:
+            group = self._active[workflow] = {}
+        before = group.get(call)
+        root = tree.root[call]
+        if root:
+            self._hold_root(call, before[0] if before else 0, upto)
+        if upto > present:
+            if root > present:
+                present = min(root, upto)
+                run = self._grow_root(tree.text[call], present)
+            if upto > present:
+                run = self._continue(call, run, present, upto)
+        assert run is not None
+        run.attach(upto)
+        group[call] = (upto, run)
+        if before is not None:
+            before[1].detach(before[0])
+        return found
 
     def grow(self, tokens: int) -> None:
         """Pin `tokens` more at the ends of active calls; `release` is told each one's length."""
         self.pinned += tokens
         self.used += tokens
-        if self.used > self.capacity:
-            self.evict(self.used - self.capacity)
 
     def release(self, call: int, length: int) -> None:
         """End the stay of an active call whose path is `length` tokens long by now."""
         tree = self._tree
         workflow = tree.workflow_of[call]
         group = self._active[workflow]
-        held = group.pop(call)
+        held, run = group.pop(call)
         if not group:
             del self._active[workflow]
         if tree.root[call]:
             self._hold_root(call, held, 0)
         self.pinned -= self.unpinned(call, length)
         if length > held:
-            self._extend(call, held, length)
-        self._runs[self._owner(call, held)].detach(held)
-        owner = self._owner(call, length)
-        run = self._runs[owner]
+            grown = self._continue(call, run, held, length)
+            run.detach(held)
+            run = grown
+        else:
+            run.detach(held)
         if not self._keep:
-            self.used -= run.end
-            del self._runs[call]
+            self.used -= length
+            self._forget(run)
             return
-        self._clock += 1
-        self._inherit(run, length, self._clock)
+        self._clock = stamp = self._clock + 1
+        run.used_at(length, stamp)
         if run.end > run.covered:
-            heappush(self._exposed, (run.stamps[-1][1], owner))
+            self._expose(run)
 
-    def evict(self, tokens: int) -> None:
-        """Drop the `tokens` cache tokens that were used longest ago."""
-        self.used -= tokens
+    def evict(self) -> None:
+        """Drop the cache tokens used longest ago until the rest fits.
+
+        This can wait until somebody asks what is present: what is released meanwhile is newer
+        than all that has to go.
+        """
+        tokens = self.used - self.capacity
+        if tokens <= 0:
+            return
+        self.used = self.capacity
         self.evicted += tokens
-        runs, exposed = self._runs, self._exposed
+        exposed = self._exposed
         while tokens:
-            stamp, owner = exposed[0]
-            run = runs.get(owner)
-            if run is None or not run.stamps or run.stamps[-1][1] != stamp:
+            stamp, _, run = exposed[0]
+            stamps = run.stamps
+            if not stamps or stamps[-1][1] != stamp:
                 heappop(exposed)
                 continue
-            begin = self._tree.start[owner] if owner >= 0 else 0
-            floor = max(begin, run.covered)
-            if len(run.stamps) > 1 and run.stamps[-2][0] > floor:
-                floor = run.stamps[-2][0]
+            floor = run.covered
+            if len(stamps) > 1 and stamps[-2][0] > floor:
+                floor = stamps[-2][0]
             loose = run.end - floor
             if loose <= 0:
                 heappop(exposed)
                 continue
             if loose > tokens:
                 run.end -= tokens
-                run.stamps[-1] = (run.end, stamp)
+                stamps[-1] = (run.end, stamp)
                 return
             tokens -= loose
             heappop(exposed)
-            self._cut(owner, run, floor, stamp)
+            run.end = floor
+            if floor == run.low:
+                self._remove(run, stamp)
+                continue
+            if len(stamps) > 1 and stamps[-2][0] >= floor:
+                stamps.pop()
+            else:
+                stamps[-1] = (floor, stamp)
+            if floor > run.covered:
+                self._expose(run)
 
     def clear(self) -> None:
         """Forget everything: the instance failed."""
         self.used = self.pinned = 0
         self._runs.clear()
+        self._hidden.clear()
+        self._count.clear()
         self._exposed.clear()
         self._active.clear()
         self._roots.clear()
@@ -209,91 +255,142 @@ class KVPool:
         """Return an independent copy over `tree`."""
         other = KVPool(self.capacity, tree, self._keep)
         other.used, other.pinned, other.evicted = self.used, self.pinned, self.evicted
-        other._clock = self._clock
-        other._exposed = self._exposed.copy()
-        other._active = {key: held.copy() for key, held in self._active.items()}
+        other._clock, other._serial = self._clock, self._serial
+        copies: dict[int, _Run] = {}
+
+        def copy(run: _Run) -> _Run:
+            """Copy a run and, before it, its ancestors."""
+            chain = []
+            above: _Run | None = run
+            while above is not None and id(above) not in copies:
+                chain.append(above)
+                above = above.parent
+            for each in reversed(chain):
+                twin = _Run(each.tip, each.low, each.end, None)
+                twin.parent = copies[id(each.parent)] if each.parent is not None else None
+                twin.owners = each.owners.copy()
+                twin.attached = each.attached.copy()
+                twin.covered = each.covered
+                twin.stamps = each.stamps.copy()
+                copies[id(each)] = twin
+            return copies[id(run)]
+
+        other._runs = {tip: copy(run) for tip, run in self._runs.items()}
+        other._hidden = {key: [copy(run) for run in runs] for key, runs in self._hidden.items()}
+        other._active = {
+            key: {call: (held, copy(run)) for call, (held, run) in group.items()}
+            for key, group in self._active.items()
+        }
+        other._exposed = [
+            (stamp, serial, copies[id(run)])
+            for stamp, serial, run in self._exposed
+            if id(run) in copies
+        ]
+        other._exposed.sort(key=lambda entry: entry[:2])
+        other._count = self._count.copy()
         other._roots = {key: lengths.copy() for key, lengths in self._roots.items()}
-        runs = other._runs
-        for owner, run in self._runs.items():
-            copy = _Run(run.end)
-            copy.covered = run.covered
-            copy.attached = run.attached.copy() if run.attached else {}
-            copy.stamps = run.stamps.copy()
-            runs[owner] = copy
         return other
 
     # ------------------------------------------------------------------ runs
 
-    def _owner(self, call: int, length: int) -> int:
-        """Return the owner of the last of the first `length` tokens of the call's path."""
-        start = self._tree.start
-        while call >= 0 and start[call] >= length:
-            call = self._tree.origin[call]
-        return call
-
-    def _extend(self, call: int, present: int, upto: int) -> None:
-        """Make tokens `present`…`upto` of the call's path present."""
+    def _locate(self, call: int, limit: int) -> tuple[int, _Run | None]:
+        """Return how much of the call's path is present, and the run of the last token."""
+        if self.used > self.capacity:
+            self.evict()
         runs = self._runs
-        start, origin = self._tree.start, self._tree.origin
-        owner = self._owner(call, upto)
-        branch = -1
-        while upto > present or branch >= 0:
+        tree = self._tree
+        start, origin = tree.start, tree.origin
+        found: _Run | None = None
+        present, reach, owner = 0, limit, call
+        workflow = tree.workflow_of[call]
+        if workflow not in self._count:
+            reach, owner = min(limit, tree.root[call]), tree.text[call]
+        while True:
             run = runs.get(owner)
             begin = start[owner] if owner >= 0 else 0
-            new = run is None
-            if run is None:
-                run = runs[owner] = _Run(upto)
-            elif upto > run.end:
-                run.end = upto
-            if branch >= 0:
-                run.attach(branch)
-            if not new or not begin:
-                return
-            upto = branch = begin
-            owner = origin[owner]
-
-    def _cut(self, owner: int, run: _Run, floor: int, stamp: int) -> None:
-        """Let `run` end at `floor` once its tail with `stamp` is gone."""
-        run.end = floor
-        stamps = run.stamps
-        if len(stamps) > 1 and stamps[-2][0] >= floor:
-            stamps.pop()
-            run.end = floor
-        else:
-            stamps[-1] = (floor, stamp)
-        begin = self._tree.start[owner] if owner >= 0 else 0
-        if floor > begin:
-            if floor > run.covered:
-                heappush(self._exposed, (stamps[-1][1], owner))
-        else:
-            self._remove(owner, stamp)
-
-    def _remove(self, owner: int, stamp: int) -> None:
-        """Forget an emptied run; its origin inherits its stamp and may be exposed now."""
-        del self._runs[owner]
-        position = self._tree.start[owner] if owner >= 0 else 0
-        if not position:
-            return
-        origin = self._tree.origin[owner]
-        run = self._runs[origin]
-        run.detach(position)
-        self._inherit(run, position, stamp)
-        if run.end > run.covered:
-            heappush(self._exposed, (run.stamps[-1][1], origin))
-
-    @staticmethod
-    def _inherit(run: _Run, position: int, stamp: int) -> None:
-        """Tokens of `run` before `position` were used at `stamp` or later."""
-        stamps = run.stamps
-        kept = [entry for entry in stamps if entry[0] > position or entry[1] > stamp]
-        for index, (other, newer) in enumerate(kept):
-            if other >= position:
-                if newer < stamp:
-                    kept.insert(index, (position, stamp))
+            if run is not None and reach > begin and run.end > begin:
+                found = run
+                present = reach if reach < run.end else run.end
+                if run.tip != owner and owner >= 0:
+                    present = min(present, tree.common(owner, run.tip))
                 break
+            if not begin:
+                break
+            if begin < reach:
+                reach = begin
+            owner = origin[owner]
+        if present < limit:
+            hidden = self._hidden.get(workflow)
+            if hidden:
+                for run in hidden:
+                    reach = min(limit, run.end, tree.common(call, run.tip))
+                    if reach > present and reach > run.low:
+                        present, found = reach, run
+        return present, found
+
+    def _continue(self, call: int, run: _Run | None, present: int, upto: int) -> _Run:
+        """Make tokens `present`…`upto` of the call's path present; `run` holds the one before."""
+        tree, runs = self._tree, self._runs
+        if run is not None and run.tip == call and run.end == present:
+            run.end = upto
         else:
-            kept.append((position, stamp))
-        run.stamps = kept
+            run = _Run(call, present, upto, run)
+            workflow = tree.workflow_of[call]
+            self._count[workflow] = self._count.get(workflow, 0) + 1
+        start, origin = tree.start, tree.origin
+        owner = call
+        while owner >= 0 and start[owner] >= present:
+            runs[owner] = run
+            run.owners.append(owner)
+            owner = origin[owner]
+        if run.low == present and (not run.owners or start[run.owners[-1]] != present):
+            self._hidden.setdefault(tree.workflow_of[call], []).append(run)
+        return run
+
+    def _grow_root(self, text: int, upto: int) -> _Run:
+        """Make the first `upto` tokens of a root text present."""
+        run = self._runs.get(text)
+        if run is None:
+            run = self._runs[text] = _Run(text, 0, upto, None)
+        else:
+            run.end = upto
+        return run
+
+    def _expose(self, run: _Run) -> None:
+        """Enter a run whose end can be evicted, under the stamp of its last token."""
+        self._serial += 1
+        heappush(self._exposed, (run.stamps[-1][1], self._serial, run))
+
+    def _forget(self, run: _Run) -> None:
+        runs, tip = self._runs, run.tip
+        if tip < 0:
+            del runs[tip]
+            return
+        for owner in run.owners:
+            if runs.get(owner) is run:
+                del runs[owner]
+        workflow = self._tree.workflow_of[tip]
+        if self._count[workflow] > 1:
+            self._count[workflow] -= 1
+        else:
+            del self._count[workflow]
+        hidden = self._hidden.get(workflow)
+        if hidden and run in hidden:
+            hidden.remove(run)
+            if not hidden:
+                del self._hidden[workflow]
+
+    def _remove(self, run: _Run, stamp: int) -> None:
+        """Forget an emptied run; its parent inherits its stamp and may be exposed now."""
+        self._forget(run)
+        run.stamps = []
+        parent = run.parent
+        if parent is None:
+            return
+        parent.detach(run.low)
+        parent.used_at(run.low, stamp)
+        if parent.end > parent.covered:
+            self._expose(parent)
 
     # ------------------------------------------------------------------ roots
 

@@ -147,6 +147,7 @@ class RunRecord:
         self.workflow_names = [workflow.name for workflow in simulation.workflows]
         totals = []
         for instance in simulation.instances:
+            instance.pool.evict()
             steps = getattr(instance, "finished_steps", 0)
             busy = instance.busy
             kv = getattr(instance, "kv_ticks", 0)

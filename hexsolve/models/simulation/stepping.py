@@ -38,6 +38,8 @@ class SteppingInstance:
         "admitted",
         "batch",
         "begun",
+        "bound",
+        "bound_tokens",
         "busy",
         "clock",
         "context",
@@ -83,11 +85,23 @@ class SteppingInstance:
         self._promise_sum = self._promise_runs = 0
         self.promise_waiting = 0
         self.admitted = self.batch = self.context = self.steps = 0
-        self.pending_output = 0
+        self.pending_output = self.bound = self.bound_tokens = 0
         self.stepping = False
         self.since = self.first = self.growth = self.planned = self.begun = 0
 
     # ------------------------------------------------------------------ batch membership
+
+    def bind(self, call: RevealedCall) -> None:
+        """Count a call that was placed here."""
+        self.bound += 1
+        self.bound_tokens += call.length
+        self.pending_output += call.expected_output
+
+    def unbind(self, call: RevealedCall) -> None:
+        """Forget a call that was placed here and does not decode yet."""
+        self.bound -= 1
+        self.bound_tokens -= call.length
+        self.pending_output -= call.expected_output
 
     def join(self, call: RevealedCall, tokens_to_come: int) -> None:
         """Let `call`, whose path of ``call.length`` tokens is pinned, decode from now on."""
@@ -96,6 +110,7 @@ class SteppingInstance:
         self.runs[call.number] = run
         self.batch += 1
         self.context += call.length
+        self.bound_tokens -= call.length
         heappush(self._ends, (self.steps + tokens_to_come, call.number, run.joined, run))
         self.promise_waiting -= call.promise
         if run.promise_end >= 0:
@@ -114,6 +129,7 @@ class SteppingInstance:
         self.batch -= 1
         self.context -= length
         self.admitted -= 1
+        self.bound -= 1
         self.pending_output -= call.expected_output
         if run.promise_end >= 0:
             self._promise_sum -= run.promise_end

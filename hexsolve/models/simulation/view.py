@@ -63,6 +63,28 @@ class InstanceView:
         return 0 if isinstance(instance, PrefillInstance) else instance.admitted
 
     @property
+    def bound(self) -> int:
+        """Calls placed on this decode or mixed instance that are not complete."""
+        instance = self._instance
+        return 0 if isinstance(instance, PrefillInstance) else instance.bound
+
+    @property
+    def bound_tokens(self) -> int:
+        """Prompt tokens of the calls placed here that do not decode yet."""
+        instance = self._instance
+        return 0 if isinstance(instance, PrefillInstance) else instance.bound_tokens
+
+    @property
+    def untouched(self) -> bool:
+        """Whether it is up, has no call, and nothing is cached."""
+        instance = self._instance
+        if not instance.up or instance.pool.used:
+            return False
+        if isinstance(instance, PrefillInstance):
+            return not instance.pending_tokens and instance.free_at <= self._simulation.now
+        return not instance.bound
+
+    @property
     def context_tokens(self) -> int:
         """Tokens that the running calls hold."""
         instance = self._instance
@@ -154,23 +176,16 @@ class ClusterView:
 
     def can_prefill(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can be prefilled on instance `number`."""
-        instance = self.instances[number]
-        return instance.role == "prefill" and self._takes(call, instance)
+        return self.instances[number].role == "prefill" and self._simulation.can_take(call, number)
 
     def can_decode(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can decode on instance `number`, as far as is known."""
-        instance = self.instances[number]
-        return instance.role == "decode" and self._takes(call, instance)
+        return self.instances[number].role == "decode" and self._simulation.can_take(call, number)
 
     def can_mix(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can run on mixed instance `number`, as far as is known."""
-        instance = self.instances[number]
-        return instance.role == "mixed" and self._takes(call, instance)
+        return self.instances[number].role == "mixed" and self._simulation.can_take(call, number)
 
-    @staticmethod
-    def _takes(call: RevealedCall, instance: InstanceView) -> bool:
-        return (
-            instance._instance.up
-            and instance.capacity >= call.length
-            and instance.number not in call.forbidden
-        )
+    def can_take(self, call: RevealedCall, number: int) -> bool:
+        """Return whether instance `number`, whatever its role, is up and large enough."""
+        return self._simulation.can_take(call, number)

@@ -1,0 +1,5 @@
+"""Online scheduling: which revealed call runs where, and in which order."""
+
+from hexsolve.solver.online.registry import POLICIES, make_policy
+
+__all__ = ["POLICIES", "make_policy"]

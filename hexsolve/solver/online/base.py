@@ -1,0 +1,88 @@
+"""What policies share: a policy is an ordering and a placement."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
+
+from hexsolve.models.simulation.calls import RevealedCall
+from hexsolve.models.simulation.policy import Assignment, Plan
+from hexsolve.models.simulation.view import ClusterView
+
+
+class BasePolicy:
+    """The hooks of `hexsolve.models.simulation.policy.Policy` that most policies do not need."""
+
+    name = "base"
+    epoch_s: float | None = None
+    epoch_on_change = False
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+
+    def place(
+        self, view: ClusterView, ready: Sequence[RevealedCall]
+    ) -> Iterable[tuple[RevealedCall, Assignment]]:
+        """Assign ready calls; here none."""
+        return ()
+
+    def plan(self, view: ClusterView) -> Plan | None:
+        """Re-plan; here never."""
+        return None
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Learn that `call` is complete."""
+
+
+class Ordering(Protocol):
+    """Gives calls their priority when they become ready."""
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+
+    def priority(self, view: ClusterView, call: RevealedCall) -> float:
+        """Return the priority of a ready call; the smallest is served first."""
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Learn that `call` is complete."""
+
+
+class Placement(Protocol):
+    """Chooses instances for a ready call."""
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+
+    def choose(self, view: ClusterView, call: RevealedCall) -> tuple[int, int] | None:
+        """Return (prefill, decode), equal for a mixed instance; None if no instance can take it."""
+
+
+class ComposedPolicy(BasePolicy):
+    """An ordering and a placement, chosen independently."""
+
+    def __init__(self, name: str, ordering: Ordering, placement: Placement) -> None:
+        self.name = name
+        self.ordering = ordering
+        self.placement = placement
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+        self.ordering.start(view)
+        self.placement.start(view)
+
+    def place(
+        self, view: ClusterView, ready: Sequence[RevealedCall]
+    ) -> Iterator[tuple[RevealedCall, Assignment]]:
+        """Assign the ready calls one after the other, the most urgent first."""
+        priority = self.ordering.priority
+        if len(ready) == 1:
+            ranked = [(priority(view, ready[0]), ready[0])]
+        else:
+            ranked = [(priority(view, call), call) for call in ready]
+            ranked.sort(key=lambda pair: pair[0])
+        for urgency, call in ranked:
+            pair = self.placement.choose(view, call)
+            if pair is not None:
+                yield call, Assignment(pair[0], pair[1], urgency)
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Pass the news on."""
+        self.ordering.completed(view, call)

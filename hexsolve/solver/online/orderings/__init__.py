@@ -1,0 +1,1 @@
+"""Orderings: one file per rule; smaller priorities are served first."""

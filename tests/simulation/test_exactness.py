@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.simulation.reference import FEMTO, Reference
-from tests.simulation.scenarios import Guess, Scripted, choose, random_scenario
 
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.record import RunRecord
+from tests.simulation.reference import FEMTO, Reference
+from tests.simulation.scenarios import Guess, Scripted, choose, random_scenario
 
 
 def run_both(seed: int, scale: int = 1) -> tuple[Reference, RunRecord]:

@@ -4,24 +4,23 @@ from bisect import insort
 from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
-from hexsolve.models.errors import HexsolveError, InputError
+from hexsolve.models.errors import HexsolveError
 from hexsolve.models.simulation.calls import (
     DONE,
-    INBOUND,
-    LANDED,
-    PREFILLING,
-    QUEUED,
     READY,
     TRANSFER,
     RevealedCall,
     RevealedWorkflow,
 )
+from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.clock import to_ticks
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.decode import DecodeInstance
+from hexsolve.models.simulation.dispatch import assign, enqueue
+from hexsolve.models.simulation.failures import fail, recover
 from hexsolve.models.simulation.links import Links
 from hexsolve.models.simulation.mixed import MixedInstance
-from hexsolve.models.simulation.policy import Assignment, Plan, Policy, PolicyError, Predictor
+from hexsolve.models.simulation.policy import Plan, Policy, Predictor
 from hexsolve.models.simulation.pool import KVPool
 from hexsolve.models.simulation.prefill import PrefillInstance
 from hexsolve.models.simulation.prefixes import PrefixTree
@@ -97,11 +96,11 @@ class Simulation:
     ) -> None:
         self.cluster = cluster
         self.workflows = sorted(workflows, key=lambda workflow: workflow.arrival_s)
-        self._policy = policy
+        self.policy = policy
         self._predictor = predictor
-        self._listener = listener
+        self.listener = listener
         self._progress = progress
-        _check_sizes(cluster, self.workflows)
+        check_sizes(cluster, self.workflows)
         self.total_calls = sum(len(workflow.calls) for workflow in self.workflows)
         self.tree = PrefixTree(self.total_calls, cluster.prefix_caching)
         promises = cluster.admission == "predicted"
@@ -118,7 +117,7 @@ class Simulation:
             [max(1, round(spec.nic_bandwidth)) for spec in cluster.instances],
             [round(spec.performance.kv_bytes_per_token) for spec in cluster.instances],
         )
-        self._roles = [spec.role for spec in cluster.instances]
+        self.roles = [spec.role for spec in cluster.instances]
         self._latency = to_ticks(cluster.transfer_latency_s)
         self.now = 0
         self.again = False
@@ -126,24 +125,24 @@ class Simulation:
         self.waiting: list[RevealedCall] = []
         self.record = RunRecord(self.total_calls, len(self.workflows))
         self._open: dict[int, _Open] = {}
-        self._outputs: list[int] = []
+        self.outputs: list[int] = []
         self._pending: dict[int, int] = {}
         self._plans: dict[int, Plan] = {}
         self._next_plan = 0
         self._planning = False
         self._changed = False
-        self._decide_now = False
+        self.decide_now = False
         self._arrived = 0
         self._first_number = 0
-        self._sequence = 0
-        self._dirty: set[int] = set()
-        self._heap: list[tuple[int, int, int, int]] = []
+        self.sequence = 0
+        self.dirty: set[int] = set()
+        self.heap: list[tuple[int, int, int, int]] = []
         names = [spec.name for spec in cluster.instances]
         for failure in cluster.failures:
             number = names.index(failure.instance)
-            heappush(self._heap, (to_ticks(failure.at_s), FAILURE, number, 0))
+            heappush(self.heap, (to_ticks(failure.at_s), FAILURE, number, 0))
             if failure.until_s is not None:
-                heappush(self._heap, (to_ticks(failure.until_s), FAILURE, number, 1))
+                heappush(self.heap, (to_ticks(failure.until_s), FAILURE, number, 1))
         self.view = ClusterView(self)
         self._epoch = 0 if policy.epoch_s is None else max(1, to_ticks(policy.epoch_s))
         policy.start(self.view)
@@ -160,7 +159,7 @@ class Simulation:
             never placed them.
         """
         limit = None if until_s is None else to_ticks(until_s)
-        heap = self._heap
+        heap = self.heap
         arrivals = [to_ticks(workflow.arrival_s) for workflow in self.workflows]
         count = len(arrivals)
         while True:
@@ -183,13 +182,13 @@ class Simulation:
                     self._arrive()
                 if self.waiting or self._changed:
                     self._decide()
-                dirty = self._dirty
+                dirty = self.dirty
                 if dirty:
                     numbers = sorted(dirty) if len(dirty) > 1 else list(dirty)
                     dirty.clear()
                     for number in numbers:
                         self._start(number)
-                if not ((heap and heap[0][0] == t) or dirty or self._decide_now):
+                if not ((heap and heap[0][0] == t) or dirty or self.decide_now):
                     break
                 self.again = True
         if self.live:
@@ -217,14 +216,14 @@ class Simulation:
         elif kind == REVEAL:
             self._reveal(key, self._pending.pop(key))
         elif kind == PREFILL_FREE:
-            self._dirty.add(key)
+            self.dirty.add(key)
         elif kind == FAILURE:
-            self._recover(key) if version else self._fail(key)
+            recover(self, key) if version else fail(self, key)
         elif kind == PLAN:
             self._apply(self._plans.pop(key))
         else:
             self._changed = True
-            heappush(self._heap, (t + self._epoch, EPOCH, 0, 0))
+            heappush(self.heap, (t + self._epoch, EPOCH, 0, 0))
 
     # ------------------------------------------------------------------ workflows
 
@@ -234,15 +233,15 @@ class Simulation:
         first = self._first_number
         self._arrived += 1
         self._first_number += len(workflow.calls)
-        self._outputs += [call.output_tokens for call in workflow.calls]
+        self.outputs += [call.output_tokens for call in workflow.calls]
         self.tree.add(number, workflow, first)
         revealed = RevealedWorkflow(number, workflow.name, workflow.workflow_class, self.now)
         state = self._open[number] = _Open(workflow, first, revealed)
         self.record.workflow_arrived(number, self.now)
-        if self._listener is not None:
-            self._listener.workflow("arrive", self.now, revealed)
+        if self.listener is not None:
+            self.listener.workflow("arrive", self.now, revealed)
         if self._epoch and number == 0:
-            heappush(self._heap, (self.now + self._epoch, EPOCH, 0, 0))
+            heappush(self.heap, (self.now + self._epoch, EPOCH, 0, 0))
         for index in range(len(workflow.calls)):
             if not state.missing[index]:
                 self._schedule_reveal(state, index)
@@ -254,7 +253,7 @@ class Simulation:
         ticks = to_ticks(delay) if delay else 0
         if ticks:
             self._pending[number] = workflow
-            heappush(self._heap, (self.now + ticks, REVEAL, number, 0))
+            heappush(self.heap, (self.now + ticks, REVEAL, number, 0))
         else:
             self._reveal(number, workflow)
 
@@ -274,12 +273,12 @@ class Simulation:
         )
         state.revealed.calls.append(revealed)
         self.live[number] = revealed
-        self._make_ready(revealed)
+        self.make_ready(revealed)
 
-    def _make_ready(self, call: RevealedCall) -> None:
+    def make_ready(self, call: RevealedCall) -> None:
         call.stage = READY
         call.length = call.prompt_tokens + call.emitted
-        self._decide_now = True
+        self.decide_now = True
         waiting = self.waiting
         if not waiting or waiting[-1].number < call.number:
             waiting.append(call)
@@ -293,11 +292,11 @@ class Simulation:
         workflow = call.workflow
         state = self._open[workflow.number]
         self.record.call_done(call)
-        if self._listener is not None:
-            self._listener.call("done", self.now, call, call.decode)
+        if self.listener is not None:
+            self.listener.call("done", self.now, call, call.decode)
         self._predictor.observe(state.workflow, call.index)
-        self._policy.completed(self.view, call)
-        self._changed = self._policy.epoch_on_change or self._changed
+        self.policy.completed(self.view, call)
+        self._changed = self.policy.epoch_on_change or self._changed
         state.left -= 1
         if self._progress is not None and self.record.done % 1024 == 0:
             self._progress(self.record.done)
@@ -312,19 +311,19 @@ class Simulation:
             workflow.finished = self.now
             self.record.workflow_done(workflow)
             del self._open[workflow.number]
-            if self._listener is not None:
-                self._listener.workflow("done", self.now, workflow)
+            if self.listener is not None:
+                self.listener.workflow("done", self.now, workflow)
 
     # ------------------------------------------------------------------ decisions
 
     def _decide(self) -> None:
-        policy = self._policy
-        if self._decide_now:
-            self._decide_now = False
+        policy = self.policy
+        if self.decide_now:
+            self.decide_now = False
             self._changed = self._changed or policy.epoch_on_change
             if self.waiting:
                 for call, assignment in policy.place(self.view, tuple(self.waiting)):
-                    self._assign(call, assignment)
+                    assign(self, call, assignment)
                 self.waiting = [call for call in self.waiting if call.stage == READY]
         if self._changed:
             self._changed = False
@@ -332,7 +331,7 @@ class Simulation:
                 self._request_plan()
 
     def _request_plan(self) -> None:
-        plan = self._policy.plan(self.view)
+        plan = self.policy.plan(self.view)
         if plan is None:
             return
         delay = to_ticks(plan.latency_s)
@@ -341,122 +340,15 @@ class Simulation:
             return
         self._planning = True
         self._plans[self._next_plan] = plan
-        heappush(self._heap, (self.now + delay, PLAN, self._next_plan, 0))
+        heappush(self.heap, (self.now + delay, PLAN, self._next_plan, 0))
         self._next_plan += 1
 
     def _apply(self, plan: Plan) -> None:
         self._planning = False
         for call, assignment in plan.assignments:
-            self._assign(call, assignment)
+            assign(self, call, assignment)
         self.waiting = [call for call in self.waiting if call.stage == READY]
-        self._decide_now = bool(self.waiting)
-
-    def _assign(self, call: RevealedCall, assignment: Assignment) -> None:
-        """Carry out an assignment as far as the call's stage still allows it."""
-        stage = call.stage
-        priority = assignment.priority
-        decode_priority = assignment.decode_priority
-        if decode_priority is None:
-            decode_priority = priority
-        if stage == READY:
-            self._check(call, assignment)
-            call.priority, call.decode_priority = priority, decode_priority
-            call.prefill, call.decode = assignment.prefill, assignment.decode
-            call.attempt += 1
-            call.sequence = self._sequence
-            self._sequence += 1
-            self._enqueue(call)
-        elif stage == QUEUED:
-            self._dequeue(call)
-            if self._is_possible(call, assignment):
-                call.prefill, call.decode = assignment.prefill, assignment.decode
-            call.priority, call.decode_priority = priority, decode_priority
-            self._enqueue(call)
-        elif stage == DONE:
-            self.record.stale_assignments += 1
-        else:
-            self._redirect(call, assignment, decode_priority)
-
-    def _enqueue(self, call: RevealedCall) -> None:
-        prefill = self.instances[call.prefill]
-        decode = self.instances[call.decode]
-        assert not isinstance(prefill, DecodeInstance)
-        assert not isinstance(decode, PrefillInstance)
-        prefill.enqueue(call)
-        call.expected_output = call.remaining_output
-        decode.bind(call)
-        self._dirty.add(call.prefill)
-        if self._listener is not None:
-            self._listener.call("queue", self.now, call, call.prefill)
-
-    def _dequeue(self, call: RevealedCall) -> None:
-        prefill, decode = self.instances[call.prefill], self.instances[call.decode]
-        assert not isinstance(prefill, DecodeInstance)
-        assert not isinstance(decode, PrefillInstance)
-        if prefill.up:
-            prefill.dequeue(call)
-            self._dirty.add(call.prefill)
-        if decode.up:
-            decode.unbind(call)
-
-    def _redirect(self, call: RevealedCall, assignment: Assignment, decode_priority: float) -> None:
-        """Change what can still be changed of a call whose prefill has started."""
-        decode = self.instances[call.decode]
-        if not isinstance(decode, DecodeInstance):
-            call.priority = assignment.priority
-            return
-        target = self.instances[assignment.decode]
-        if call.stage not in (PREFILLING, INBOUND):
-            call.decode_priority = decode_priority
-            return
-        if call.stage == INBOUND:
-            decode.dequeue(call)
-            self._dirty.add(decode.number)
-        call.decode_priority = decode_priority
-        if (
-            isinstance(target, DecodeInstance)
-            and target is not decode
-            and self.view.can_decode(call, target.number)
-        ):
-            decode.unbind(call)
-            target.bind(call)
-            call.decode = target.number
-            decode = target
-        if call.stage == INBOUND:
-            decode.enqueue(call)
-            self._dirty.add(decode.number)
-
-    def _is_possible(self, call: RevealedCall, assignment: Assignment) -> bool:
-        p, d = assignment.prefill, assignment.decode
-        count = len(self.instances)
-        if not (0 <= p < count and 0 <= d < count):
-            return False
-        roles = self._roles
-        if p == d:
-            return roles[p] == "mixed" and self.can_take(call, p)
-        return (
-            roles[p] == "prefill"
-            and roles[d] == "decode"
-            and self.can_take(call, p)
-            and self.can_take(call, d)
-        )
-
-    def can_take(self, call: RevealedCall, number: int) -> bool:
-        """Return whether an instance is up and large enough for `call`, as far as is known."""
-        instance = self.instances[number]
-        return (
-            instance.up
-            and instance.pool.capacity >= call.length
-            and (not call.forbidden or number not in call.forbidden)
-        )
-
-    def _check(self, call: RevealedCall, assignment: Assignment) -> None:
-        if not self._is_possible(call, assignment):
-            raise PolicyError(
-                f"policy {self._policy.name!r} places call {call.number} "
-                f"({call.length} tokens) on instances {assignment.prefill} and "
-                f"{assignment.decode}; allowed: up, of the right role, with a large enough pool"
-            )
+        self.decide_now = bool(self.waiting)
 
     # ------------------------------------------------------------------ ends
 
@@ -465,11 +357,11 @@ class Simulation:
         assert isinstance(instance, PrefillInstance)
         if batch not in instance.batches:
             return
-        self._dirty.add(key)
+        self.dirty.add(key)
         for call in instance.finish(batch):
             call.prefill_end = self.now
-            if self._listener is not None:
-                self._listener.call("prefilled", self.now, call, key)
+            if self.listener is not None:
+                self.listener.call("prefilled", self.now, call, key)
             if self._emit(call):
                 decode = self.instances[call.decode]
                 assert isinstance(decode, DecodeInstance)
@@ -480,11 +372,11 @@ class Simulation:
                 decode = self.instances[call.decode]
                 assert isinstance(decode, DecodeInstance)
                 decode.enqueue(call)
-                self._dirty.add(call.decode)
+                self.dirty.add(call.decode)
 
     def _emit(self, call: RevealedCall) -> bool:
         """Let a prefill emit its token; return whether that completes the call."""
-        output = self._outputs[call.number]
+        output = self.outputs[call.number]
         if output:
             if not call.emitted:
                 call.first_token = self.now
@@ -492,29 +384,29 @@ class Simulation:
         return call.emitted >= output
 
     def _end_flow(self, call: RevealedCall) -> None:
-        self._push_flows(self.links.end(call, self.now))
+        self.push_flows(self.links.end(call, self.now))
         if self._latency:
-            heappush(self._heap, (self.now + self._latency, LANDING, call.number, call.attempt))
+            heappush(self.heap, (self.now + self._latency, LANDING, call.number, call.attempt))
         else:
             self._land(call)
 
-    def _push_flows(self, changed: list[tuple[int, int, int]]) -> None:
+    def push_flows(self, changed: list[tuple[int, int, int]]) -> None:
         for end, number, version in changed:
-            heappush(self._heap, (end, FLOW_END, number, version))
+            heappush(self.heap, (end, FLOW_END, number, version))
 
     def _land(self, call: RevealedCall) -> None:
         call.landed = self.now
         self.instances[call.prefill].pool.release(call.number, call.length)
-        self._dirty.add(call.prefill)
+        self.dirty.add(call.prefill)
         decode = self.instances[call.decode]
         assert isinstance(decode, DecodeInstance)
         decode.land(call)
-        self._dirty.add(call.decode)
-        if self._listener is not None:
-            self._listener.call("landed", self.now, call, call.decode)
+        self.dirty.add(call.decode)
+        if self.listener is not None:
+            self.listener.call("landed", self.now, call, call.decode)
 
     def _end_steps(self, instance: DecodeInstance | MixedInstance) -> None:
-        self._dirty.add(instance.number)
+        self.dirty.add(instance.number)
         instance.end_steps()
         for run in instance.ended():
             instance.leave(run)
@@ -526,7 +418,7 @@ class Simulation:
                     instance.leave_filled(call)
                     self._complete(call)
                 else:
-                    instance.join(call, self._outputs[call.number] - call.emitted)
+                    instance.join(call, self.outputs[call.number] - call.emitted)
 
     # ------------------------------------------------------------------ starts
 
@@ -538,18 +430,18 @@ class Simulation:
             started = instance.start(self.now)
             if started is not None:
                 batch, span, occupied = started
-                heappush(self._heap, (self.now + span, PREFILL_END, number, batch))
+                heappush(self.heap, (self.now + span, PREFILL_END, number, batch))
                 if occupied < span:
-                    heappush(self._heap, (self.now + occupied, PREFILL_FREE, number, 0))
-                if self._listener is not None:
+                    heappush(self.heap, (self.now + occupied, PREFILL_FREE, number, 0))
+                if self.listener is not None:
                     for call, _ in instance.batches[batch]:
-                        self._listener.call("prefill", self.now, call, number)
+                        self.listener.call("prefill", self.now, call, number)
         elif isinstance(instance, DecodeInstance):
             self._start_decode(instance)
         else:
             end = instance.start(self.now, self.again)
             if end >= 0:
-                heappush(self._heap, (end, STEP, number, instance.version))
+                heappush(self.heap, (end, STEP, number, instance.version))
             for call, alone in instance.preempted:
                 self._preempt(instance, call, alone)
 
@@ -560,12 +452,12 @@ class Simulation:
             for call, missing in instance.admit(now, self.again):
                 took_room = True
                 if missing:
-                    self._push_flows(self.links.begin(call, missing, now))
+                    self.push_flows(self.links.begin(call, missing, now))
                 else:
                     end = now + self._latency
-                    heappush(self._heap, (end, LANDING, call.number, call.attempt))
-                if self._listener is not None:
-                    self._listener.call("transfer", now, call, instance.number)
+                    heappush(self.heap, (end, LANDING, call.number, call.attempt))
+                if self.listener is not None:
+                    self.listener.call("transfer", now, call, instance.number)
         if instance.stepping:
             end = instance.pool_limit(now) if took_room else -1
             if instance.landed and end != now:
@@ -574,113 +466,39 @@ class Simulation:
                     end = boundary
             if end != now:
                 if end >= 0:
-                    heappush(self._heap, (end, STEP, instance.number, instance.version))
+                    heappush(self.heap, (end, STEP, instance.number, instance.version))
                 return
         for call in instance.landed:
-            instance.join(call, self._outputs[call.number] - call.emitted)
-            if self._listener is not None:
-                self._listener.call("decode", now, call, instance.number)
+            instance.join(call, self.outputs[call.number] - call.emitted)
+            if self.listener is not None:
+                self.listener.call("decode", now, call, instance.number)
         instance.landed.clear()
         while instance.overflows():
             run, alone = instance.preempt()
             self._preempt(instance, run.call, alone)
         if instance.batch:
             end = instance.plan_steps(now)
-            heappush(self._heap, (end, STEP, instance.number, instance.version))
+            heappush(self.heap, (end, STEP, instance.number, instance.version))
 
     def _preempt(
         self, instance: DecodeInstance | MixedInstance, call: RevealedCall, alone: bool
     ) -> None:
         call.preemptions += 1
-        if self._listener is not None:
-            self._listener.call("preempt", self.now, call, instance.number)
-        self._dirty.add(instance.number)
+        if self.listener is not None:
+            self.listener.call("preempt", self.now, call, instance.number)
+        self.dirty.add(instance.number)
         if alone:
             call.forbidden = (*call.forbidden, instance.number)
         if isinstance(instance, MixedInstance) and not alone:
             call.length = call.prompt_tokens + call.emitted
-            self._enqueue(call)
+            enqueue(self, call)
         else:
-            self._make_ready(call)
-
-    # ------------------------------------------------------------------ failures
-
-    def _fail(self, number: int) -> None:
-        failed = self.instances[number]
-        if not failed.up:
-            return
-        lost = [
-            self.live[key] for key in sorted(self.live) if self._is_lost(self.live[key], number)
-        ]
-        stages = [call.stage for call in lost]
-        if not isinstance(failed, PrefillInstance):
-            for call in lost:
-                failed.lose(call, self.now)
-        failed.fail()
-        for call, stage in zip(lost, stages, strict=True):
-            self._lose(call, stage)
-            if self._listener is not None:
-                self._listener.call("lost", self.now, call, number)
-            self._make_ready(call)
-
-    @staticmethod
-    def _is_lost(call: RevealedCall, number: int) -> bool:
-        if call.stage == READY:
-            return False
-        if call.decode == number:
-            return True
-        return call.prefill == number and call.stage < LANDED
-
-    def _lose(self, call: RevealedCall, stage: int) -> None:
-        """Withdraw a call from the instances that are still up."""
-        if stage == QUEUED:
-            self._dequeue(call)
-            return
-        prefill, decode = self.instances[call.prefill], self.instances[call.decode]
-        call.ticket += 1
-        call.flow_version += 1
-        if stage == TRANSFER and call in self.links.leaving[call.prefill]:
-            self._push_flows(self.links.end(call, self.now))
-        if stage in (PREFILLING, INBOUND, TRANSFER) and prefill.up and prefill is not decode:
-            prefill.pool.release(call.number, call.length)
-            self._dirty.add(call.prefill)
-        if decode.up:
-            assert isinstance(decode, DecodeInstance)
-            if stage == TRANSFER:
-                decode.withdraw(call)
-            else:
-                if stage == INBOUND:
-                    decode.inbound_tokens -= call.length
-                decode.unbind(call)
-            self._dirty.add(call.decode)
-
-    def _recover(self, number: int) -> None:
-        self.instances[number].up = True
-        self._dirty.add(number)
-        self._decide_now = bool(self.waiting)
+            self.make_ready(call)
 
     def _left_over(self) -> str:
         call = self.live[min(self.live)]
         return (
             f"{len(self.live)} calls cannot go on, first call {call.index} of workflow "
             f"{call.workflow.name!r} ({call.length} tokens): no instance that is up can take it, "
-            f"or policy {self._policy.name!r} does not place it"
+            f"or policy {self.policy.name!r} does not place it"
         )
-
-
-def _check_sizes(cluster: SimulatedCluster, workflows: Sequence[Workflow]) -> None:
-    """Raise `InputError` for a call that can never complete, be it after a rebuild of its KV."""
-
-    def largest(role: str) -> int:
-        pools = [spec.capacity for spec in cluster.instances if spec.role == role]
-        return max(pools, default=0)
-
-    limit = max(min(largest("prefill"), largest("decode")), largest("mixed"))
-    for workflow in workflows:
-        for index, call in enumerate(workflow.calls):
-            if call.prompt_tokens + max(0, call.output_tokens - 1) > limit:
-                raise InputError(
-                    f"needs {call.prompt_tokens} prompt and {call.output_tokens} output tokens of "
-                    f"KV; allowed: at most {limit} tokens in all, what the largest pools hold",
-                    field=f"workflow {workflow.name!r}.calls[{index}]",
-                )

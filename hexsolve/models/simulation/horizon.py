@@ -187,9 +187,7 @@ class _SingleCalls:
                 distinct.append(nameless)
         self.prefills = [spec for spec in distinct if spec.role == "prefill"]
         self.decodes = [
-            (spec, StepClock(spec.performance.decode))
-            for spec in distinct
-            if spec.role == "decode"
+            (spec, StepClock(spec.performance.decode)) for spec in distinct if spec.role == "decode"
         ]
         self.has_mixed = any(spec.role == "mixed" for spec in distinct)
 

@@ -6,6 +6,7 @@ from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.simulation.clock import TICKS_PER_SECOND
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
 from hexsolve.models.simulation.decode import DecodeInstance
+from hexsolve.models.simulation.dispatch import can_take
 from hexsolve.models.simulation.prefill import PrefillInstance
 
 if TYPE_CHECKING:
@@ -176,16 +177,16 @@ class ClusterView:
 
     def can_prefill(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can be prefilled on instance `number`."""
-        return self.instances[number].role == "prefill" and self._simulation.can_take(call, number)
+        return self.instances[number].role == "prefill" and can_take(self._simulation, call, number)
 
     def can_decode(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can decode on instance `number`, as far as is known."""
-        return self.instances[number].role == "decode" and self._simulation.can_take(call, number)
+        return self.instances[number].role == "decode" and can_take(self._simulation, call, number)
 
     def can_mix(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can run on mixed instance `number`, as far as is known."""
-        return self.instances[number].role == "mixed" and self._simulation.can_take(call, number)
+        return self.instances[number].role == "mixed" and can_take(self._simulation, call, number)
 
     def can_take(self, call: RevealedCall, number: int) -> bool:
         """Return whether instance `number`, whatever its role, is up and large enough."""
-        return self._simulation.can_take(call, number)
+        return can_take(self._simulation, call, number)

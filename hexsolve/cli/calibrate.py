@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hexsolve.instances.catalog import Catalog, load_catalog
+from hexsolve.instances.files import write_text
 from hexsolve.models.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def fit(tables: Files, output: Path | None, catalog_files: Files, as_json: bool)
             fits += fit_table(read_table(table, catalog), catalog, table.name, progress)
     names = ", ".join(table.name for table in tables)
     if output is not None:
-        _write(output, to_yaml("coefficients", fits, f"hexsolve calibrate fit {names}"))
+        write_text(output, to_yaml("coefficients", fits, f"hexsolve calibrate fit {names}"))
     if as_json:
         click.echo(json.dumps([item.model_dump(mode="json") for item in fits], indent=2))
         return
@@ -160,7 +161,7 @@ def roofline_command(tables: Files, output: Path, source: str, catalog_files: Fi
     source = source or ", ".join(table.name for table in tables)
     with _progress("GPU types fitted") as progress:
         fits = fit_efficiencies(rows, catalog, source, progress=progress)
-    _write(output, to_yaml("efficiencies", fits, "hexsolve calibrate roofline"))
+    write_text(output, to_yaml("efficiencies", fits, "hexsolve calibrate roofline"))
     fitted = catalog.without_coefficients().extended(efficiencies=fits)
     overall = predict_all(rows, fitted).overall
     click.echo(
@@ -204,7 +205,7 @@ def table_command(
         click.echo(f"left out: {reason}", err=True)
     if not rows:
         raise InputError("no combination of --llm, --gpu and --tp has a table; see above")
-    _write(output, to_csv(rows))
+    write_text(output, to_csv(rows))
     click.echo(f"{len(rows)} rows in {output}")
 
 
@@ -213,13 +214,6 @@ def _catalog(paths: Sequence[Path]) -> Catalog:
     for path in paths:
         catalog = catalog.extended_from(path)
     return catalog
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be written ({error.strerror})", source=str(path)) from None
 
 
 def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -107,8 +107,8 @@ def memory_model(catalog: Catalog, gpu: GPU) -> MemoryModel:
 def gpu_efficiency(catalog: Catalog, gpu: GPU) -> GPUEfficiency:
     """Return the efficiencies of a GPU type, else those of the most similar one.
 
-    Similar means of the same architecture and near in memory bandwidth, less so in FLOP/s, on a
-    logarithmic scale, among types that were fitted to several models. Over PCIe the all-reduce
+    Similar means of the same architecture, with or without a fabric alike, and near in memory
+    bandwidth, less so in FLOP/s, among types that were fitted to several models. Over PCIe the all-reduce
     depends on the board more than on the GPU: there it is the mean of what was fitted.
     """
     if gpu.name in catalog.efficiencies:
@@ -132,9 +132,9 @@ def gpu_efficiency(catalog: Catalog, gpu: GPU) -> GPUEfficiency:
 
 
 def _distance(one: GPU, other: GPU) -> float:
-    foreign = 1.0 if one.architecture != other.architecture else 0.0
     return (
-        foreign
+        (1.5 if one.architecture != other.architecture else 0.0)
+        + (1.0 if bool(one.nvlink_gb_s) != bool(other.nvlink_gb_s) else 0.0)
         + abs(log(one.memory_bandwidth_gb_s / other.memory_bandwidth_gb_s))
         + 0.3 * abs(log(one.bf16_tflops / other.bf16_tflops))
     )

@@ -149,7 +149,8 @@ def derive_mixed(prefill: PrefillCoefficients, decode: DecodeCoefficients) -> Mi
         ]
     )
     alone = np.array([decode.step_seconds(b, b * c) for b, c in zip(batch, context, strict=True)])
-    seconds = np.maximum(seconds, alone)
+    # Coefficients of zero are legal and must not divide by zero.
+    seconds = np.maximum(np.maximum(seconds, alone), 1e-12)
     weights, _ = relative_nnls(np.stack([chunk, work], axis=1), seconds, 10, alone)
     return MixedCoefficients(
         m0=decode.d0,

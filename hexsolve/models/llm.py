@@ -166,7 +166,8 @@ class LLM(Record):
     @property
     def flops_per_token(self) -> float:
         """FLOPs of the matrix products of one token, attention scores left out: ≈ 2·active."""
-        return 2.0 * (self.active_parameters - self.vocabulary * self.hidden_size)
+        lookup = 0 if self.tied_embeddings else self.vocabulary * self.hidden_size
+        return 2.0 * (self.active_parameters - lookup)
 
     @property
     def attention_flops_per_pair(self) -> float:

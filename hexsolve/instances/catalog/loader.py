@@ -5,10 +5,12 @@ from functools import cached_property, lru_cache
 from importlib.resources import files
 from pathlib import Path
 
+import yaml
 from pydantic import Field
 
 from hexsolve.instances.catalog.names import Names
-from hexsolve.instances.catalog.parse import build_all, check_keys, parse_yaml, read_yaml
+from hexsolve.instances.files import read_data
+from hexsolve.instances.validation import validated
 from hexsolve.models.base import Record
 from hexsolve.models.errors import InputError
 from hexsolve.models.fitted import FittedCoefficients
@@ -17,14 +19,20 @@ from hexsolve.models.llm import LLM
 from hexsolve.models.memory import MemoryModel
 from hexsolve.models.roofline import GPUEfficiency
 
-_SECTIONS: dict[str, type[Record]] = {
-    "gpus": GPU,
-    "llms": LLM,
-    "clusters": Cluster,
-    "coefficients": FittedCoefficients,
-    "efficiencies": GPUEfficiency,
-    "memory": MemoryModel,
-}
+# The C loader is about ten times as fast; it is absent where PyYAML was built without libyaml.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class CatalogFile(Record):
+    """What a catalog file may hold; every section may be left out."""
+
+    about: str = ""
+    gpus: tuple[GPU, ...] = ()
+    llms: tuple[LLM, ...] = ()
+    clusters: tuple[Cluster, ...] = ()
+    coefficients: tuple[FittedCoefficients, ...] = ()
+    efficiencies: tuple[GPUEfficiency, ...] = ()
+    memory: tuple[MemoryModel, ...] = ()
 
 
 class Catalog(Record):
@@ -96,18 +104,27 @@ class Catalog(Record):
     def extended_from(self, path: Path) -> "Catalog":
         """Return a catalog with the entries of a YAML file.
 
-        The file may have the sections ``gpus``, ``llms``, ``clusters``, ``coefficients``,
-        ``efficiencies`` and ``memory``, each a list.
+        The file has the sections of `CatalogFile`, each a list.
 
         Raises
         ------
         InputError
-            The file cannot be read or an entry is wrong.
+            The file cannot be read, or an entry is wrong or refers to an unknown name.
         """
         try:
-            return self.extended(**_sections(read_yaml(path), str(path)))  # type: ignore[arg-type]
+            return self._with(validated(CatalogFile, read_data(path), str(path)))
         except InputError as error:
             raise error if error.source else error.at(str(path)) from None
+
+    def _with(self, file: CatalogFile) -> "Catalog":
+        return self.extended(
+            gpus=file.gpus,
+            llms=file.llms,
+            clusters=file.clusters,
+            coefficients=file.coefficients,
+            efficiencies=file.efficiencies,
+            memory=file.memory,
+        )
 
     @cached_property
     def gpu_names(self) -> Names:
@@ -151,22 +168,13 @@ def _performance(gpu: GPU) -> GPU:
     )
 
 
-def _sections(data: dict[str, object], source: str) -> dict[str, list[Record]]:
-    check_keys(data, [*_SECTIONS, "about"], source)
-    return {
-        name: list(build_all(kind, data[name], source=source, field=name))
-        for name, kind in _SECTIONS.items()
-        if name in data
-    }
-
-
 @lru_cache(maxsize=1)
 def load_catalog() -> Catalog:
     """Return the catalog that ships with the package; read once per process."""
     catalog = Catalog()
     folder = files("hexsolve.instances.catalog")
     for name in ("gpus", "llms", "clusters", "memory", "efficiencies", "coefficients"):
-        resource = folder.joinpath(f"{name}.yaml")
-        data = parse_yaml(resource.read_text(encoding="utf-8"), f"catalog/{name}.yaml")
-        catalog = catalog.extended(**_sections(data, f"catalog/{name}.yaml"))  # type: ignore[arg-type]
+        text = folder.joinpath(f"{name}.yaml").read_text(encoding="utf-8")
+        data = yaml.load(text, Loader=_Loader)
+        catalog = catalog._with(CatalogFile.model_validate(data))
     return catalog

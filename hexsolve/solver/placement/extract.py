@@ -1,5 +1,8 @@
 """From variable values to a `Plan` whose stated figures follow from its counts and flows."""
 
+from dataclasses import replace
+
+import numpy as np
 import pulp
 
 from hexsolve.models.plan import CallFlow, InstanceGroup, Plan
@@ -7,7 +10,9 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.standalone import longest_path
 from hexsolve.solver.placement.candidates import Candidate
 from hexsolve.solver.placement.formulation import Formulation
-from hexsolve.solver.placement.traffic import Traffic
+from hexsolve.solver.placement.rules import GroupRules
+from hexsolve.solver.placement.settle import settled
+from hexsolve.solver.placement.traffic import Traffic, Vector
 
 # Flows below this share of a class are solver noise and are dropped.
 NEGLIGIBLE = 1e-9
@@ -17,42 +22,36 @@ def extract_plan(formulation: Formulation) -> Plan:
     """Read the plan out of a solved model.
 
     Counts are rounded to integers; flows are cleaned of solver noise and then scaled per class
-    and phase so that they meet the demand exactly.
+    and phase so that they meet the demand exactly. Operating points settle at what the flows
+    need (see `settled`), except where the SLO scale itself was minimised: there the proven
+    bound is one over the grid's points.
     """
     counts = {
         column: round(variable.varValue or 0.0) for column, variable in formulation.count.items()
     }
     load = _value(formulation.load)
     flows = _clean_flows(formulation, counts, load)
-    traffic = formulation.traffic
+    problem, traffic = formulation.problem, formulation.traffic
+    rules = GroupRules(problem, traffic)
+    candidates = list(formulation.candidates)
     groups = []
     for column in formulation.active:
-        if counts[column] < 1:
+        if counts[column] < 1 or not any(c == column for _, c in flows):
             continue
-        served = tuple(
-            CallFlow(
-                workflow=traffic.calls[row][0].name,
-                call=traffic.calls[row][1].name,
-                calls_per_s=flows[row, column] * float(traffic.rate[row]),
-            )
-            for row in range(len(traffic))
-            if (row, column) in flows
+        rates = np.array(
+            [flows.get((row, column), 0.0) * traffic.rate[row] for row in range(len(traffic))]
         )
-        if not served:
-            continue
-        groups.append(_group(formulation.candidates[column], counts[column], served))
-    latency = workflow_latencies(formulation.problem, traffic, formulation.candidates, flows, load)
-    horizon = dict(
-        zip(
-            (flow.name for flow in formulation.problem.workload.classes),
-            formulation.horizon,
-            strict=True,
-        )
-    )
+        if formulation.objective != "slo":
+            chosen = settled(rules, candidates[column], counts[column], rates)
+            candidates[column] = replace(chosen, key=candidates[column].key)
+        groups.append(_group(candidates[column], counts[column], traffic, rates))
+    latency = workflow_latencies(problem, traffic, candidates, flows, load)
+    names = [flow.name for flow in problem.workload.classes]
+    horizon = dict(zip(names, formulation.horizon, strict=True))
     return Plan(
         groups=tuple(groups),
         load=load,
-        cost_per_hour=cost_per_hour(formulation.problem, groups),
+        cost_per_hour=cost_per_hour(problem, groups),
         slo_scale=max(latency[name] / horizon[name] for name in latency),
         latency_s=latency,
         horizon_s=horizon,
@@ -65,7 +64,7 @@ def _value(target: pulp.LpVariable | float) -> float:
     return target
 
 
-def _group(candidate: Candidate, count: int, served: tuple[CallFlow, ...]) -> InstanceGroup:
+def _group(candidate: Candidate, count: int, traffic: Traffic, rates: Vector) -> InstanceGroup:
     engine = candidate.engine
     return InstanceGroup(
         id=f"{candidate.role}-{engine.gpu}-tp{engine.tp}-pp{engine.pp}-{candidate.key}",
@@ -75,7 +74,11 @@ def _group(candidate: Candidate, count: int, served: tuple[CallFlow, ...]) -> In
         pp=engine.pp,
         count=count,
         operating_point=candidate.point,
-        flows=served,
+        flows=tuple(
+            CallFlow(workflow=workflow.name, call=call.name, calls_per_s=float(rate))
+            for (workflow, call), rate in zip(traffic.calls, rates, strict=True)
+            if rate > 0.0
+        ),
     )
 
 

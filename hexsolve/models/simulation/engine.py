@@ -276,6 +276,7 @@ class Simulation:
         self.make_ready(revealed)
 
     def make_ready(self, call: RevealedCall) -> None:
+        """Let `call` wait for a decision, with what it has emitted as part of its prompt."""
         call.stage = READY
         call.length = call.prompt_tokens + call.emitted
         self.decide_now = True
@@ -391,6 +392,7 @@ class Simulation:
             self._land(call)
 
     def push_flows(self, changed: list[tuple[int, int, int]]) -> None:
+        """Schedule the ends of flows whose rates changed."""
         for end, number, version in changed:
             heappush(self.heap, (end, FLOW_END, number, version))
 

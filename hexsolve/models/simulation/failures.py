@@ -20,14 +20,11 @@ if TYPE_CHECKING:
 
 
 def fail(simulation: "Simulation", number: int) -> None:
+    """Let an instance disappear; its calls become ready again."""
     failed = simulation.instances[number]
     if not failed.up:
         return
-    lost = [
-        simulation.live[key]
-        for key in sorted(simulation.live)
-        if _is_lost(simulation.live[key], number)
-    ]
+    lost = [call for _, call in sorted(simulation.live.items()) if _is_lost(call, number)]
     stages = [call.stage for call in lost]
     if not isinstance(failed, PrefillInstance):
         for call in lost:
@@ -73,6 +70,7 @@ def _lose(simulation: "Simulation", call: RevealedCall, stage: int) -> None:
 
 
 def recover(simulation: "Simulation", number: int) -> None:
+    """Let an instance come back, empty."""
     simulation.instances[number].up = True
     simulation.dirty.add(number)
     simulation.decide_now = bool(simulation.waiting)

@@ -12,12 +12,12 @@ from hexsolve.models.simulation.clock import (
 )
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
 from hexsolve.models.simulation.engine import Simulation
-from hexsolve.models.simulation.policy import Assignment, Plan
+from hexsolve.models.simulation.policy import Assignment, BasePolicy
 from hexsolve.models.simulation.view import ClusterView, InstanceView
 from hexsolve.models.workflow import Call, Workflow
 
 
-class EarliestCompletion:
+class EarliestCompletion(BasePolicy):
     """Places each ready call where its projected completion is earliest.
 
     The projection of (p, d): until p is free, the tokens queued at p as one batch, the call's
@@ -26,8 +26,6 @@ class EarliestCompletion:
     """
 
     name = "earliest-completion"
-    epoch_s = None
-    epoch_on_change = False
 
     def __init__(self) -> None:
         self._kinds: list[int] = []
@@ -49,8 +47,7 @@ class EarliestCompletion:
         for call in ready:
             best: tuple[float, int, int] | None = None
             decodes = [
-                (self._decode_seconds(view, call, d), d)
-                for d in self._distinct(view, call, view.decodes)
+                (self._decode_seconds(call, d), d) for d in self._distinct(view, call, view.decodes)
             ]
             for p in self._distinct(view, call, view.prefills):
                 prefilled = self._prefill_seconds(p, call)
@@ -64,13 +61,6 @@ class EarliestCompletion:
                     best = option
             if best is not None:
                 yield call, Assignment(best[1], best[2], call.revealed_s)
-
-    def plan(self, view: ClusterView) -> Plan | None:
-        """Never re-plan."""
-        return None
-
-    def completed(self, view: ClusterView, call: RevealedCall) -> None:
-        """Learn nothing."""
 
     def _distinct(
         self, view: ClusterView, call: RevealedCall, instances: Sequence[InstanceView]
@@ -99,7 +89,7 @@ class EarliestCompletion:
         return seconds
 
     @staticmethod
-    def _decode_seconds(view: ClusterView, call: RevealedCall, d: InstanceView) -> float:
+    def _decode_seconds(call: RevealedCall, d: InstanceView) -> float:
         steps = call.remaining_output - 1
         if steps < 1:
             return 0.0

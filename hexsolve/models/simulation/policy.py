@@ -1,5 +1,6 @@
 """What a scheduler offers to the simulator, and what a predictor does."""
 
+# ruff: noqa: ARG002 -- hooks are called with more than some implementations use
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
@@ -73,6 +74,30 @@ class Policy(Protocol):
 
     def completed(self, view: "ClusterView", call: RevealedCall) -> None:
         """Learn that `call` is complete; its output length is ``call.emitted``."""
+
+
+class BasePolicy:
+    """The hooks of `Policy` that most policies do not need."""
+
+    name = "base"
+    epoch_s: float | None = None
+    epoch_on_change = False
+
+    def start(self, view: "ClusterView") -> None:
+        """Begin a run."""
+
+    def place(
+        self, view: "ClusterView", ready: Sequence[RevealedCall]
+    ) -> Iterable[tuple[RevealedCall, Assignment]]:
+        """Assign ready calls; here none."""
+        return ()
+
+    def plan(self, view: "ClusterView") -> Plan | None:
+        """Re-plan; here never."""
+        return None
+
+    def completed(self, view: "ClusterView", call: RevealedCall) -> None:
+        """Learn that `call` is complete."""
 
 
 class Predictor(Protocol):

@@ -1,35 +1,11 @@
 """What policies share: a policy is an ordering and a placement."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from hexsolve.models.simulation.calls import RevealedCall
-from hexsolve.models.simulation.policy import Assignment, Plan
+from hexsolve.models.simulation.policy import Assignment, BasePolicy
 from hexsolve.models.simulation.view import ClusterView
-
-
-class BasePolicy:
-    """The hooks of `hexsolve.models.simulation.policy.Policy` that most policies do not need."""
-
-    name = "base"
-    epoch_s: float | None = None
-    epoch_on_change = False
-
-    def start(self, view: ClusterView) -> None:
-        """Begin a run."""
-
-    def place(
-        self, view: ClusterView, ready: Sequence[RevealedCall]
-    ) -> Iterable[tuple[RevealedCall, Assignment]]:
-        """Assign ready calls; here none."""
-        return ()
-
-    def plan(self, view: ClusterView) -> Plan | None:
-        """Re-plan; here never."""
-        return None
-
-    def completed(self, view: ClusterView, call: RevealedCall) -> None:
-        """Learn that `call` is complete."""
 
 
 class Ordering(Protocol):

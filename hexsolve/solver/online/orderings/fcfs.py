@@ -1,5 +1,7 @@
 """First come, first served: by call, or by workflow."""
 
+# ruff: noqa: ARG002 -- hooks are called with more than some implementations use
+
 from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.simulation.view import ClusterView
 

@@ -1,5 +1,7 @@
 """Round robin over the instances of each role."""
 
+# ruff: noqa: ARG002 -- hooks are called with more than some implementations use
+
 from collections.abc import Sequence
 
 from hexsolve.models.simulation.calls import RevealedCall

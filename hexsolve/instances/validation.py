@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import reprlib
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -9,6 +10,8 @@ from pydantic import BaseModel, ValidationError
 from hexsolve.models.errors import InputError, allowed
 
 Model = TypeVar("Model", bound=BaseModel)
+_REPR = reprlib.Repr()
+_REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 2, 60, 60
 _TAGS = {"name", "inline", "use", "single", "cycle", "decode", "mixed"}
 
 
@@ -107,5 +110,6 @@ def _dotted(location: list[str | int]) -> str:
 
 
 def _shown(value: Any, limit: int = 60) -> str:
-    text = repr(value)
+    # A full repr of data with YAML aliases can be exponentially long.
+    text = _REPR.repr(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"

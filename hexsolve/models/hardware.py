@@ -10,6 +10,9 @@ from hexsolve.models.base import Record
 Name = Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[A-Za-z0-9][A-Za-z0-9._+/-]*$")]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
+# No unit in use makes a data-sheet figure or a price larger; beyond, a unit is wrong.
+Figure = Annotated[float, Field(ge=1e-3, le=1e9)]
+Price = Annotated[float, Field(ge=0, le=1e9)]
 
 GIB = 2**30
 
@@ -18,23 +21,24 @@ class GPU(Record):
     """One GPU type. Fields are in data-sheet units; properties give bytes, bytes/s and FLOP/s."""
 
     name: Name
-    memory_gib: Positive = Field(description="memory that the driver offers, GiB")
-    memory_bandwidth_gb_s: Positive = Field(description="peak memory bandwidth, 1e9 bytes/s")
-    bf16_tflops: Positive = Field(description="dense bf16 peak, 1e12 FLOP/s")
-    fp8_tflops: Positive | None = Field(
+    memory_gib: Figure = Field(description="memory that the driver offers, GiB")
+    memory_bandwidth_gb_s: Figure = Field(description="peak memory bandwidth, 1e9 bytes/s")
+    bf16_tflops: Figure = Field(description="dense bf16 peak, 1e12 FLOP/s")
+    fp8_tflops: Figure | None = Field(
         default=None, description="dense fp8 peak, 1e12 FLOP/s; null where the GPU has none"
     )
     nvlink_gb_s: NonNegative = Field(
         default=0.0,
+        le=1e9,
         description="GPU-to-GPU fabric inside a node (NVLink, Infinity Fabric), one direction, "
         "1e9 bytes/s per GPU; 0 = PCIe only",
     )
-    pcie_gb_s: Positive = Field(default=32.0, description="PCIe, one direction, 1e9 bytes/s")
-    nic_gb_s: Positive = Field(
+    pcie_gb_s: Figure = Field(default=32.0, description="PCIe, one direction, 1e9 bytes/s")
+    nic_gb_s: Figure = Field(
         default=50.0, description="network between nodes, one direction, 1e9 bytes/s per GPU"
     )
-    price_per_hour: NonNegative = Field(description="rent of one GPU, US$/h")
-    tdp_watts: Positive | None = Field(default=None, description="board power, W")
+    price_per_hour: Price = Field(description="rent of one GPU, US$/h")
+    tdp_watts: Figure | None = Field(default=None, description="board power, W")
     architecture: str = Field(
         default="", description="generation, such as hopper; decides whose efficiencies are used"
     )
@@ -76,7 +80,7 @@ class NodePool(Record):
     gpu: Name
     gpus_per_node: int = Field(default=8, ge=1, le=1024)
     nodes: int = Field(ge=0, le=10_000_000, description="nodes there are, or may be rented")
-    price_per_hour: NonNegative | None = Field(
+    price_per_hour: Price | None = Field(
         default=None, description="US$/h per GPU in this pool; null = the GPU's catalog price"
     )
     billing: Literal["gpu", "node"] = Field(

@@ -1,7 +1,7 @@
 """LLM architecture to bytes, FLOPs and KV bytes per token."""
 
 from datetime import date
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,45 +11,49 @@ from hexsolve.models.hardware import Name
 DTYPE_BYTES = {"bf16": 2.0, "fp8": 1.0, "fp4": 0.5}
 DType = Literal["bf16", "fp8", "fp4"]
 
+# Ten to a thousand times what any architecture has; keeps products far from overflow.
+Size = Annotated[int, Field(gt=0, le=10_000_000)]
+Count = Annotated[int, Field(ge=0, le=10_000_000)]
+
 
 class LLM(Record):
     """A decoder-only transformer, dense or mixture-of-experts, with GQA or latent (MLA) KV."""
 
     name: Name
     layers: int = Field(gt=0, le=1000)
-    hidden_size: int = Field(gt=0)
-    intermediate_size: int = Field(ge=0, description="width of the dense feed-forward layers")
-    attention_heads: int = Field(gt=0)
-    kv_heads: int = Field(gt=0)
-    head_size: int = Field(gt=0)
-    vocabulary: int = Field(gt=0)
+    hidden_size: Size
+    intermediate_size: Count = Field(description="width of the dense feed-forward layers")
+    attention_heads: Size
+    kv_heads: Size
+    head_size: Size
+    vocabulary: Size
     qk_norm: bool = Field(default=False, description="queries and keys are normalised per head")
     tied_embeddings: bool = Field(default=False, description="input and output embedding shared")
     ffn_matrices: Literal[2, 3] = Field(
         default=3, description="matrices of a dense feed-forward layer: 3 gated, 2 plain"
     )
-    experts: int = Field(default=0, ge=0, description="routed experts per layer; 0 = dense")
-    active_experts: int = Field(default=0, ge=0, description="routed experts used per token")
-    shared_experts: int = Field(default=0, ge=0, description="experts that every token uses")
-    expert_intermediate_size: int = Field(default=0, ge=0, description="width of one expert")
-    dense_layers: int = Field(default=0, ge=0, description="leading layers without experts")
-    kv_latent_size: int = Field(
-        default=0, ge=0, description="MLA: elements kept per token and layer (latent + rope key)"
+    experts: Count = Field(default=0, description="routed experts per layer; 0 = dense")
+    active_experts: Count = Field(default=0, description="routed experts used per token")
+    shared_experts: Count = Field(default=0, description="experts that every token uses")
+    expert_intermediate_size: Count = Field(default=0, description="width of one expert")
+    dense_layers: Count = Field(default=0, description="leading layers without experts")
+    kv_latent_size: Count = Field(
+        default=0, description="MLA: elements kept per token and layer (latent + rope key)"
     )
-    mla_rope_size: int = Field(
-        default=0, ge=0, description="MLA: elements of the rope key within kv_latent_size"
+    mla_rope_size: Count = Field(
+        default=0, description="MLA: elements of the rope key within kv_latent_size"
     )
-    query_latent_size: int = Field(default=0, ge=0, description="MLA: rank of the query projection")
-    sliding_window: int = Field(
-        default=0, ge=0, description="attention window of the local layers, tokens; 0 = none"
+    query_latent_size: Count = Field(default=0, description="MLA: rank of the query projection")
+    sliding_window: Count = Field(
+        default=0, description="attention window of the local layers, tokens; 0 = none"
     )
-    sliding_layers: int = Field(default=0, ge=0, description="layers that use the window")
+    sliding_layers: Count = Field(default=0, description="layers that use the window")
     weight_dtype: DType = "bf16"
     kv_dtype: Literal["bf16", "fp8"] = "bf16"
     expert_dtype: DType | None = Field(
         default=None, description="dtype of routed experts where it differs from weight_dtype"
     )
-    context_limit: int = Field(default=131072, gt=0, description="tokens")
+    context_limit: Size = Field(default=131072, description="tokens")
     aliases: tuple[str, ...] = ()
     source: str = "user"
     as_of: date | None = None

@@ -1,10 +1,19 @@
 """Planning classes: a workload as rates of workflow classes, each a small DAG of call classes."""
 
+from typing import Annotated
+
 import networkx as nx
 from pydantic import Field, model_validator
 
 from hexsolve.models.base import Record
 from hexsolve.models.hardware import Name, NonNegative, Positive
+
+# Beyond these, figures are mistakes or units mixed up, and products of them (tokens² per second)
+# leave the range in which a solver's tolerances mean anything.
+Tokens = Annotated[float, Field(ge=1e-6, le=1e8)]
+Rate = Annotated[float, Field(ge=1e-9, le=1e9)]
+Number = Annotated[float, Field(ge=1e-9, le=1e6)]
+MAX_CLASSES = 1000
 
 
 class CallClass(Record):
@@ -15,18 +24,18 @@ class CallClass(Record):
     """
 
     name: Name
-    new_tokens: Positive = Field(description="prompt tokens that must be prefilled, per call")
+    new_tokens: Tokens = Field(description="prompt tokens that must be prefilled, per call")
     cached_tokens: NonNegative = Field(
-        default=0.0, description="prompt tokens whose KV an earlier call left, per call"
+        default=0.0, le=1e8, description="prompt tokens whose KV an earlier call left, per call"
     )
-    output_tokens: Positive = Field(description="tokens generated, per call")
+    output_tokens: Tokens = Field(description="tokens generated, per call")
     new_tokens_cv: NonNegative = Field(
-        default=0.0, description="standard deviation of new_tokens inside the class / mean"
+        default=0.0, le=1e4, description="standard deviation of new_tokens inside the class / mean"
     )
-    repeat: Positive = Field(default=1.0, description="mean sequential repetitions")
-    parallel: Positive = Field(default=1.0, description="mean siblings in flight together")
+    repeat: Number = Field(default=1.0, description="mean sequential repetitions")
+    parallel: Number = Field(default=1.0, description="mean siblings in flight together")
     tool_seconds: NonNegative = Field(
-        default=0.0, description="mean tool or think time before each repetition, s"
+        default=0.0, le=1e8, description="mean tool or think time before each repetition, s"
     )
     after: tuple[Name, ...] = Field(default=(), description="call classes that must end first")
 
@@ -45,8 +54,8 @@ class WorkflowClass(Record):
     """Workflows that are alike: their rate and their DAG of call classes."""
 
     name: Name
-    rate_per_s: Positive = Field(description="workflows arriving per second at load 1")
-    calls: tuple[CallClass, ...] = Field(min_length=1)
+    rate_per_s: Rate = Field(description="workflows arriving per second at load 1")
+    calls: tuple[CallClass, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     ttft_limit_s: Positive | None = Field(
         default=None, description="mean time to first token allowed for every call, s"
     )
@@ -87,7 +96,7 @@ class WorkflowClass(Record):
 class Workload(Record):
     """All workflow classes that arrive together."""
 
-    classes: tuple[WorkflowClass, ...] = Field(min_length=1)
+    classes: tuple[WorkflowClass, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     burstiness: float = Field(
         default=1.0,
         ge=1.0,

@@ -10,8 +10,9 @@ from hexsolve.solver.backends.base import Budget, Run, stopping_limit
 from hexsolve.solver.result import Limit
 
 _NUMBER = r"([-+0-9.eE]+)"
-_LOWER = re.compile(rf"^(?:Lower|Upper) bound:\s+{_NUMBER}", re.MULTILINE)
-_OBJECTIVE = re.compile(rf"^Objective value:\s+{_NUMBER}", re.MULTILINE)
+_BOUND = re.compile(rf"^(?:Lower|Upper) bound:\s+{_NUMBER}", re.MULTILINE)
+# CBC prints bounds with three digits after the point.
+_ROUNDING = 5e-4
 
 
 class CBC:
@@ -52,14 +53,16 @@ def _read(model: pulp.LpProblem, text: str) -> Run:
     )
     # PuLP's own sum is exact; CBC's printed objective is rounded.
     objective = float(pulp.value(model.objective)) if has_solution else None
-    printed = _LOWER.search(text)
+    printed = _BOUND.search(text)
     bound: float | None = None
     if printed is not None:
-        # PuLP hands CBC a minimisation; its log speaks in that sense.
-        sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
-        bound = sign * float(printed.group(1))
-        if objective is not None and bound * sign > objective * sign:
-            bound = objective  # the log rounds to a few digits
+        # The log speaks in the model's own sense; what it rounded off is given back.
+        if model.sense == pulp.LpMaximize:
+            bound = float(printed.group(1)) + _ROUNDING
+            bound = bound if objective is None else max(bound, objective)
+        else:
+            bound = float(printed.group(1)) - _ROUNDING
+            bound = bound if objective is None else min(bound, objective)
     elif stopped is Limit.NONE:
         bound = objective
     return Run(objective, bound, stopping_limit(objective, bound, stopped))

@@ -43,7 +43,8 @@ class SCIP:
             for variable in model.variables():
                 variable.varValue = variables[variable.name].solution_value()
         objective = solver.Objective().Value() if found else None
-        best = solver.Objective().BestBound()
+        # Without a solution OR-Tools says 0, whatever SCIP has proven.
+        best = solver.Objective().BestBound() if found else math.inf
         bound = best if math.isfinite(best) and abs(best) < 1e19 else None
         stopped = Limit.NONE if status == pywraplp.Solver.OPTIMAL else Limit.TIME
         return Run(objective, bound, stopping_limit(objective, bound, stopped))

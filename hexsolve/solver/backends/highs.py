@@ -19,6 +19,8 @@ _STOPPED = {
     highspy.HighsModelStatus.kHighsInterrupt: Limit.INTERRUPT,
 }
 
+_REPORT_EVERY_S = 0.05
+
 # No model of hexsolve is unbounded: loads are capped by inventory or given, costs are positive.
 _INFEASIBLE = (
     highspy.HighsModelStatus.kInfeasible,
@@ -33,6 +35,8 @@ class HiGHS:
 
     def solve(self, model: pulp.LpProblem, budget: Budget) -> Run:
         """Solve with HiGHS; see `Backend.solve`."""
+        sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
+        options = {} if budget.target is None else {"objective_target": sign * budget.target}
         solver = _ReportingHiGHS(
             msg=False,
             gapRel=budget.gap,
@@ -96,18 +100,19 @@ class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
         def number(value: float) -> float | None:
             return sign * value if math.isfinite(value) else None
 
-        def callback(kind: Any, _message: str, out: Any, _in: Any, _data: Any) -> None:
-            if kind == highspy.cb.HighsCallbackType.kCallbackMipLogging:
-                report(
-                    Progress(
-                        time.perf_counter() - started,
-                        number(out.mip_primal_bound),
-                        number(out.mip_dual_bound),
-                    )
-                )
+        last = [started - _REPORT_EVERY_S]
 
+        def callback(_kind: Any, _message: str, out: Any, _in: Any, _data: Any) -> None:
+            now = time.perf_counter()
+            if now - last[0] >= _REPORT_EVERY_S:
+                last[0] = now
+                best, bound = number(out.mip_primal_bound), number(out.mip_dual_bound)
+                report(Progress(now - started, best, bound))
+
+        # HiGHS's callback for its log says nothing while the log is off; this one asks, a
+        # thousand times a second, whether to go on.
         self.callbackTuple = (callback, None)
-        self.callbacksToActivate = [highspy.cb.HighsCallbackType.kCallbackMipLogging]
+        self.callbacksToActivate = [highspy.cb.HighsCallbackType.kCallbackMipInterrupt]
 
     def callSolver(self, lp: pulp.LpProblem) -> None:  # noqa: N802 (PuLP's name)
         """Run HiGHS, from the values in the model where they were marked as a start."""

@@ -60,9 +60,7 @@ def small_knapsack(sense: int) -> tuple[pulp.LpProblem, float, float]:
     limit = int(weights.sum() // 2)
     model = pulp.LpProblem("small_knapsack", sense)
     chosen = [model.add_variable(f"x{j}", 0, 1, pulp.LpInteger) for j in range(12)]
-    model.setObjective(
-        pulp.LpAffineExpression([(chosen[j], float(values[j])) for j in range(12)])
-    )
+    model.setObjective(pulp.LpAffineExpression([(chosen[j], float(values[j])) for j in range(12)]))
     used = pulp.LpAffineExpression([(chosen[j], float(weights[j])) for j in range(12)])
     maximise = sense == pulp.LpMaximize
     kind = pulp.LpConstraintLE if maximise else pulp.LpConstraintGE

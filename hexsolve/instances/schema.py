@@ -9,7 +9,9 @@ from hexsolve.models.base import Record
 from hexsolve.models.hardware import GPU, Cluster, Name, Positive
 from hexsolve.models.llm import LLM
 from hexsolve.models.problem import ROLES, Role
-from hexsolve.models.workload import WorkflowClass
+from hexsolve.models.workload import MAX_CLASSES, Rate, WorkflowClass
+
+Factor = Annotated[float, Field(ge=1e-9, le=1e12)]
 
 
 def _name_or_inline(value: Any) -> str:
@@ -30,9 +32,13 @@ class WorkflowUse(Record):
 
     use: Name = Field(description="name of a workflow class in the catalog")
     name: Name | None = Field(default=None, description="another name for it in this instance")
-    rate_per_s: Positive = Field(description="workflows arriving per second at load 1")
-    ttft_limit_s: Positive | None = None
-    tpot_limit_s: Positive | None = None
+    rate_per_s: Rate = Field(description="workflows arriving per second at load 1")
+    ttft_limit_s: Positive | None = Field(
+        default=None, description="mean time to first token allowed for every call, s"
+    )
+    tpot_limit_s: Positive | None = Field(
+        default=None, description="mean time per output token allowed for every call, s"
+    )
 
 
 def _use_or_inline(value: Any) -> str:
@@ -50,7 +56,7 @@ Workflow = Annotated[
 class WorkloadSection(Record):
     """The workload of an instance: own workflow classes and uses of the catalog's."""
 
-    classes: tuple[Workflow, ...] = Field(min_length=1)
+    classes: tuple[Workflow, ...] = Field(min_length=1, max_length=MAX_CLASSES)
     burstiness: float = Field(
         default=1.0, ge=1.0, le=1000.0, description="(1 + CV²)/2 of inter-arrival times"
     )
@@ -87,16 +93,20 @@ class Instance(Record):
     llm: NamedLLM
     cluster: NamedCluster
     workload: WorkloadSection
-    slo_scale: Positive | None = Field(
+    slo_scale: Factor | None = Field(
         default=None,
         description="mean workflow latency allowed, in multiples of the standalone horizon",
     )
-    load: Positive = Field(default=1.0, description="factor on all arrival rates")
-    budget_per_hour: Positive | None = Field(default=None, description="US$/h")
+    load: Factor = Field(default=1.0, description="factor on all arrival rates")
+    budget_per_hour: Factor | None = Field(default=None, description="US$/h")
     engines: Engines = Engines()
     assumptions: PlanningAssumptions = PlanningAssumptions()
-    gpus: tuple[GPU, ...] = Field(default=(), description="GPU types beside the catalog's")
-    llms: tuple[LLM, ...] = Field(default=(), description="LLMs beside the catalog's")
+    gpus: tuple[GPU, ...] = Field(
+        default=(), max_length=1000, description="GPU types beside the catalog's"
+    )
+    llms: tuple[LLM, ...] = Field(
+        default=(), max_length=1000, description="LLMs beside the catalog's"
+    )
     coefficients: str | None = Field(
         default=None,
         description="file of own latency coefficients (`hexsolve calibrate fit -o`), relative to "

@@ -53,7 +53,7 @@ class LLM(Record):
     expert_dtype: DType | None = Field(
         default=None, description="dtype of routed experts where it differs from weight_dtype"
     )
-    context_limit: Size = Field(default=131072, description="tokens")
+    context_limit: int = Field(default=131072, gt=0, le=1_000_000_000, description="tokens")
     aliases: tuple[str, ...] = ()
     source: str = "user"
     as_of: date | None = None

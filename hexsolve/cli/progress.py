@@ -56,3 +56,34 @@ def solving(title: str, objective: str) -> Iterator["Callable[[Progress], None]"
     finally:
         for status in shown:
             status.stop()
+
+
+@contextmanager
+def counting(title: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal, or a line now and then in a log, once it takes long."""
+    console = Console(stderr=True)
+    started = last = time.perf_counter()
+    bar: list[Status] = []
+
+    def report(done: int) -> None:
+        nonlocal last
+        now = time.perf_counter()
+        elapsed = now - started
+        if elapsed < PATIENCE_S or now - last < (0.2 if console.is_terminal else 10.0):
+            return
+        last = now
+        left = elapsed / max(done, 1) * (total - done)
+        line = f"{title}: {done:,} of {total:,} {unit} ({done / total:.0%}), {left:.0f} s left"
+        if console.is_terminal:
+            if not bar:
+                bar.append(console.status(line))
+                bar[0].start()
+            bar[0].update(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
+
+    try:
+        yield report
+    finally:
+        for status in bar:
+            status.stop()

@@ -1,0 +1,132 @@
+"""``hexsolve simulate``: run workflows on a planned cluster under a policy."""
+
+import json
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hexsolve.cli.progress import counting
+from hexsolve.cli.simulate_input import resolve_cluster, resolve_workflows
+from hexsolve.cli.simulate_screen import show_summary
+from hexsolve.models.errors import InputError
+
+
+@click.command("simulate", epilog="Example: hexsolve simulate --policy workflow-fcfs -n 500")
+@click.argument("plan_or_instance", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--instance",
+    type=click.Path(path_type=Path),
+    help="The instance that PLAN_OR_INSTANCE, an answer of `hexsolve plan`, was made for.",
+)
+@click.option(
+    "--workload",
+    default="classes",
+    show_default=True,
+    metavar="NAME|FILE",
+    help="classes: those of the instance; a generator's name; a workflow file or a trace.",
+)
+@click.option("-n", "--workflows", "count", type=click.IntRange(min=1), help="How many.")
+@click.option("--rate", type=click.FloatRange(min=0.0, min_open=True), help="Workflows/s.")
+@click.option(
+    "--cv",
+    type=click.FloatRange(min=0.0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Coefficient of variation of the gaps between arrivals; 1 = Poisson.",
+)
+@click.option("--policy", default="workflow-fcfs", show_default=True, help="Scheduling policy.")
+@click.option(
+    "--predictor",
+    default="oracle",
+    show_default=True,
+    help="Output lengths: oracle, class-mean, class-pNN, noise-SIGMA.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--horizons/--no-horizons",
+    default=True,
+    show_default=True,
+    help="Simulate each workflow alone, for its slowdown.",
+)
+@click.option("--record", type=click.Path(path_type=Path), help="Write an event log (JSONL).")
+@click.option("--trace", type=click.Path(path_type=Path), help="Write a Perfetto/Chrome trace.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
+def simulate(
+    plan_or_instance: Path | None,
+    instance: Path | None,
+    workload: str,
+    count: int | None,
+    rate: float | None,
+    cv: float,
+    policy: str,
+    predictor: str,
+    seed: int,
+    horizons: bool,
+    record: Path | None,
+    trace: Path | None,
+    as_json: bool,
+) -> None:
+    """Simulate workflows on a cluster of prefill, decode and mixed instances.
+
+    PLAN_OR_INSTANCE is an answer that `hexsolve plan -o` wrote, or an instance, which is planned
+    first; left out, the embedded example. The same options give the same output, wall_s aside.
+    """
+    import numpy as np
+
+    from hexsolve.models.simulation.engine import Simulation
+    from hexsolve.models.simulation.horizon import standalone_horizons
+    from hexsolve.models.simulation.measures import summarise
+    from hexsolve.models.simulation.trace import ChromeTrace, EventLog, Listeners
+    from hexsolve.solver.online.predictors import make_predictor
+    from hexsolve.solver.online.registry import make_policy
+
+    chosen, guess = make_policy(policy), make_predictor(predictor, seed)
+    draws, resamples = np.random.default_rng(seed).spawn(2)
+    problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
+    workflows, notes = resolve_workflows(problem, workload, count, rate, cv, draws)
+    started = time.perf_counter()
+    with ExitStack() as stack:
+        listeners: list[EventLog | ChromeTrace] = []
+        if record is not None:
+            listeners.append(EventLog(stack.enter_context(_open(record)), cluster))
+        chrome = ChromeTrace(cluster) if trace is not None else None
+        if chrome is not None:
+            listeners.append(chrome)
+        total = sum(len(workflow.calls) for workflow in workflows)
+        progress = stack.enter_context(counting("simulating", total, "calls"))
+        simulation = Simulation(
+            cluster,
+            workflows,
+            chosen,
+            guess,
+            listener=Listeners(listeners) if listeners else None,
+            progress=progress,
+        )
+        result = simulation.run()
+        if chrome is not None and trace is not None:
+            with _open(trace) as stream:
+                chrome.write(stream)
+    alone = standalone_horizons(cluster, simulation.workflows) if horizons else None
+    summary: dict[str, Any] = {
+        "policy": policy,
+        "predictor": predictor,
+        "seed": seed,
+        "workload": workload,
+        "instance": problem.name,
+        **summarise(result, cluster, alone, resamples),
+        "wall_s": time.perf_counter() - started,
+    }
+    if as_json:
+        click.echo(json.dumps(summary, indent=2))
+    else:
+        show_summary(summary, plan, notes)
+
+
+def _open(path: Path) -> Any:
+    try:
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None

@@ -1,0 +1,87 @@
+"""The summary of a simulation for a person."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hexsolve.models.plan import Plan
+
+
+def show_summary(summary: dict[str, Any], plan: Plan, notes: Sequence[str]) -> None:
+    """Print what a run gave, with the plan's promise beside it."""
+    console = Console()
+    calls_per_s = summary["calls"] / max(summary["wall_s"], 1e-9)
+    console.print(
+        f"{summary['workflows']} workflows, {summary['calls']} calls under "
+        f"[bold]{summary['policy']}[/bold] (predictor {summary['predictor']}, seed "
+        f"{summary['seed']}): {summary['makespan_s']:.1f} s simulated in "
+        f"{summary['wall_s']:.2f} s, {calls_per_s:,.0f} calls/s"
+    )
+    for note in notes:
+        console.print(f"  {note}", style="dim")
+    if "req95" in summary:
+        console.print(_slo_table(summary, plan))
+    console.print(_latency_table(summary))
+    console.print(_instance_table(summary))
+    console.print(
+        f"cache hits {summary['cache_hit_rate']:.1%} of prompt tokens, "
+        f"{summary['preemptions']} preemptions, "
+        f"{summary['cost_per_1000_workflows']:,.2f} US$ per 1,000 workflows"
+    )
+
+
+def _slo_table(summary: dict[str, Any], plan: Plan) -> Table:
+    table = Table(title="SLO scale: flow time in multiples of the standalone horizon")
+    for name in ("mean", "Req95 (95 % CI)", "Req99 (95 % CI)", "plan promises (mean)"):
+        table.add_column(name, justify="right")
+
+    def with_interval(key: str) -> str:
+        low, high = summary[f"{key}_ci95"]
+        return f"{summary[key]:.2f} ({low:.2f}…{high:.2f})"
+
+    table.add_row(
+        f"{summary['slowdown']['mean']:.2f}",
+        with_interval("req95"),
+        with_interval("req99"),
+        f"{plan.slo_scale:.2f}",
+    )
+    table.caption = "attained: " + ", ".join(
+        f"{share:.0%} at {scale}×" for scale, share in summary["attainment"].items()
+    )
+    return table
+
+
+def _latency_table(summary: dict[str, Any]) -> Table:
+    table = Table(title="Latency of calls")
+    table.add_column("")
+    for name in ("mean", "p50", "p95", "p99", "max"):
+        table.add_column(name, justify="right")
+    for label, key, factor, unit in (
+        ("time to first token", "ttft", 1.0, "s"),
+        ("time per output token", "tpot", 1e3, "ms"),
+    ):
+        spread = summary[key]
+        table.add_row(label, *(f"{value * factor:.3g} {unit}" for value in spread.values()))
+    table.caption = "mean: " + ", ".join(
+        f"{name} {seconds:.3g} s" for name, seconds in summary["breakdown_s"].items()
+    )
+    return table
+
+
+def _instance_table(summary: dict[str, Any]) -> Table:
+    table = Table(title="Instances")
+    table.add_column("name")
+    for name in ("busy", "batch", "KV in use", "evicted tokens"):
+        table.add_column(name, justify="right")
+    for row in summary["instances"]:
+        decodes = row["role"] != "prefill"
+        table.add_row(
+            row["name"],
+            f"{row['busy']:.0%}",
+            f"{row['mean_batch']:.1f}" if decodes else "",
+            f"{row['kv_occupancy']:.0%}" if decodes else "",
+            f"{row['evicted_tokens']:,}",
+        )
+    return table

@@ -108,8 +108,8 @@ def gpu_efficiency(catalog: Catalog, gpu: GPU) -> GPUEfficiency:
     """Return the efficiencies of a GPU type, else those of the most similar one.
 
     Similar means of the same architecture, with or without a fabric alike, and near in memory
-    bandwidth, less so in FLOP/s, among types that were fitted to several models. Over PCIe the all-reduce
-    depends on the board more than on the GPU: there it is the mean of what was fitted.
+    bandwidth, less so in FLOP/s, among types that were fitted to several models. Over PCIe the
+    all-reduce depends on the board more than on the GPU: there it is the mean of what was fitted.
     """
     if gpu.name in catalog.efficiencies:
         return catalog.efficiencies[gpu.name]

@@ -17,9 +17,13 @@ ROBUST_RESIDUAL = 0.005
 
 
 def relative_nnls(
-    features: Array, seconds: Array, iterations: int, known: Array | float = 0.0
+    features: Array,
+    seconds: Array,
+    iterations: int,
+    known: Array | float = 0.0,
+    importance: Array | float = 1.0,
 ) -> tuple[Array, float]:
-    """Return non-negative weights minimising Σ |(known + features·w)/seconds − 1| and its mean.
+    """Return w ≥ 0 minimising Σ importance·|(known + features·w)/seconds − 1|, and its mean.
 
     Iteratively re-weighted non-negative least squares: weight 1/√|residual| turns squares into
     absolute values (Schlossmacher, JASA 68, 1973).
@@ -32,6 +36,8 @@ def relative_nnls(
         Rounds of re-weighting, at least one.
     known : array of shape (rows,) or float
         Part of the time that is not to be fitted, at most `seconds`.
+    importance : array of shape (rows,) or float
+        Weight of each row.
     """
     from scipy.optimize import nnls
 
@@ -40,14 +46,16 @@ def relative_nnls(
     norm[norm == 0.0] = 1.0
     scaled = relative / norm
     target = 1.0 - known / seconds
-    weight = np.ones(len(seconds))
+    share = np.broadcast_to(np.asarray(importance, dtype=float), seconds.shape)
+    weight = np.sqrt(share)
     best, least = np.zeros(features.shape[1]), np.inf
     for _ in range(max(1, iterations)):
         solution, _ = nnls(scaled * weight[:, None], target * weight)
         residual = np.abs(scaled @ solution - target)
-        if residual.mean() < least:
-            best, least = solution, float(residual.mean())
-        weight = 1.0 / np.sqrt(np.maximum(residual, ROBUST_RESIDUAL))
+        error = float(np.average(residual, weights=share))
+        if error < least:
+            best, least = solution, error
+        weight = np.sqrt(share / np.maximum(residual, ROBUST_RESIDUAL))
     return best / norm, least
 
 
@@ -58,16 +66,27 @@ def prefill_points(rows: Sequence[tuple[float, float, float, float]]) -> tuple[A
 
 
 def fit_prefill(
-    rows: Sequence[tuple[float, float, float, float]], iterations: int = 30
+    rows: Sequence[tuple[float, float, float, float]],
+    iterations: int = 30,
+    importance: Sequence[float] | None = None,
 ) -> tuple[PrefillCoefficients, float]:
     """Fit `PrefillCoefficients` to (calls, new tokens, cached tokens, seconds) rows.
+
+    Parameters
+    ----------
+    rows : sequence of tuples
+    iterations : int
+        Rounds of re-weighting.
+    importance : sequence of float, optional
+        Weight of each row; all the same by default.
 
     Returns
     -------
     PrefillCoefficients
     float
-        Mean absolute relative error on the rows.
+        Mean absolute relative error, weighted by `importance`.
     """
+    share = np.asarray(1.0 if importance is None else importance, dtype=float)
     tokens, work, seconds = prefill_points(rows)
     ones = np.ones_like(tokens)
     ramp = -np.expm1(-tokens / SCALE)
@@ -75,7 +94,7 @@ def fit_prefill(
     for knee in KNEES:
         beyond = np.maximum(tokens - knee, 0.0)
         features = np.stack([ones, tokens, work, beyond, ramp], axis=1)
-        weights, error = relative_nnls(features, seconds, iterations)
+        weights, error = relative_nnls(features, seconds, iterations, importance=share)
         fits.append((error, knee, weights))
     error, knee, weights = min(fits, key=lambda item: item[0])
     p0, p1, p2, p3, p4 = (float(value) for value in weights)
@@ -89,6 +108,7 @@ def fit_decode(
     rows: Sequence[tuple[float, float, float]],
     active_shares: Sequence[float] = (0.0,),
     iterations: int = 60,
+    importance: Sequence[float] | None = None,
 ) -> tuple[DecodeCoefficients, float]:
     """Fit `DecodeCoefficients` to (sequences, context tokens of each, seconds) rows.
 
@@ -99,20 +119,23 @@ def fit_decode(
         Candidates for the share of experts that a token touches; (0,) for a dense model.
     iterations : int
         Rounds of re-weighting.
+    importance : sequence of float, optional
+        Weight of each row; all the same by default.
 
     Returns
     -------
     DecodeCoefficients
     float
-        Mean absolute relative error on the rows.
+        Mean absolute relative error, weighted by `importance`.
     """
+    weight = np.asarray(1.0 if importance is None else importance, dtype=float)
     batch, context, seconds = np.asarray(rows, dtype=float).T
     fits = []
     for share in active_shares:
         features = np.stack(
             [np.ones_like(batch), batch, batch * context, 1.0 - (1.0 - share) ** batch], axis=1
         )
-        weights, error = relative_nnls(features, seconds, iterations)
+        weights, error = relative_nnls(features, seconds, iterations, importance=weight)
         fits.append((error, share, weights))
     error, share, weights = min(fits, key=lambda item: item[0])
     d0, d1, d2, d3 = (float(value) for value in weights)

@@ -51,7 +51,7 @@ def test_missing_measurements_are_named_and_the_rest_is_kept():
     llm = CATALOG.llms["qwen3-8b"]
     big = CATALOG.llms["llama-3.1-405b"]
     gpus = [CATALOG.gpus["h100"]]
-    rows, missing = step_tables(CATALOG, [llm, big], gpus, [1], open_engine=lambda *_: FakeEngine())
+    rows, missing = step_tables(CATALOG, [llm, big], gpus, [1], opener=lambda *_: FakeEngine())
     assert rows == []
     assert len(missing) == 2
     assert "has no decode time for qwen3-8b on h100 tp 1: no data" in missing[0]
@@ -64,7 +64,7 @@ def test_errors_of_the_package_become_one_line():
         raise InputError("aiconfigurator-core cannot model it")
 
     _, missing = step_tables(
-        CATALOG, [CATALOG.llms["qwen3-8b"]], [CATALOG.gpus["h100"]], [1], open_engine=refuse
+        CATALOG, [CATALOG.llms["qwen3-8b"]], [CATALOG.gpus["h100"]], [1], opener=refuse
     )
     assert missing == ["aiconfigurator-core cannot model it"]
 

@@ -40,6 +40,9 @@ class StepTimes(Protocol):
     def predict_decode_latency(self, bs: int, isl: int, osl: int = 2) -> float:
         """Return the time of one step of `bs` sequences."""
 
+    def mixed_step_latency(self, ctx_tokens: int, gen_tokens: int, isl: int, osl: int) -> float:
+        """Return the time of one step that prefills `ctx_tokens` and decodes `gen_tokens`."""
+
 
 OpenEngine = Callable[[LLM, GPU, int], StepTimes]
 
@@ -49,7 +52,7 @@ def step_table(
     gpu: GPU,
     tp: int,
     kv_capacity_tokens: int,
-    open_engine: OpenEngine | None = None,
+    opener: OpenEngine | None = None,
 ) -> list[Row]:
     """Return the step times of one (LLM, GPU, tp) on the grid of the shipped coefficients.
 
@@ -59,7 +62,7 @@ def step_table(
         What to take.
     kv_capacity_tokens : int
         Decode steps whose context does not fit are left out.
-    open_engine : callable, optional
+    opener : callable, optional
         Opens the package's engine; given in tests.
 
     Raises
@@ -69,7 +72,7 @@ def step_table(
     InputError
         It has no measurements for this LLM on this GPU.
     """
-    engine = (open_engine or _open_engine)(llm, gpu, tp)
+    engine = (opener or open_engine)(llm, gpu, tp)
     rows = []
     for phase, batch, new, cached in grid(kv_capacity_tokens):
         try:
@@ -92,7 +95,7 @@ def step_tables(
     gpus: Sequence[GPU],
     tps: Sequence[int],
     progress: Callable[[str], None] = lambda _: None,
-    open_engine: OpenEngine | None = None,
+    opener: OpenEngine | None = None,
 ) -> tuple[list[Row], list[str]]:
     """Return the tables of all combinations that fit and are known, and why others are missing.
 
@@ -110,7 +113,7 @@ def step_tables(
             missing.append(f"{name}: does not divide or leaves no memory for KV")
             continue
         try:
-            rows += step_table(llm, gpu, tp, capacity, open_engine)
+            rows += step_table(llm, gpu, tp, capacity, opener)
         except InputError as error:
             missing.append(error.message)
         progress(name)
@@ -142,7 +145,16 @@ def to_csv(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _open_engine(llm: LLM, gpu: GPU, tp: int) -> StepTimes:
+def open_engine(llm: LLM, gpu: GPU, tp: int) -> StepTimes:
+    """Return the package's engine for one LLM on `tp` GPUs of a type.
+
+    Raises
+    ------
+    UnsupportedError
+        The package is not installed.
+    InputError
+        It does not know the GPU type or cannot model the LLM on it.
+    """
     with _quiet():
         package = _package()
         system = _system(package, gpu)

@@ -1,14 +1,25 @@
-"""Fitting one set of coefficients per (LLM, GPU, tp) of a table."""
+"""Fitting one set of coefficients per (LLM, GPU, tp) of a table.
+
+Where a table ends, the roofline's shape takes over: a few of its points beyond the largest
+measured batch and context, scaled to the table, enter the fit with little weight.
+"""
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+
+from hexsolve.instances.calibration.beyond import beyond_decode, beyond_prefill
+from hexsolve.instances.calibration.evaluate import predict
 from hexsolve.instances.calibration.table import Group, Row, grouped
 from hexsolve.instances.catalog import Catalog
+from hexsolve.instances.performance import StepCoefficients, gpu_efficiency
 from hexsolve.models.errors import InputError
 from hexsolve.models.fitted import FittedCoefficients
 from hexsolve.models.fitting import fit_decode, fit_prefill
+from hexsolve.models.hardware import GPU
 from hexsolve.models.latency import MeasuredRange
 from hexsolve.models.llm import LLM
+from hexsolve.models.roofline import GPUEfficiency, Roofline
 
 # Fewest rows of a phase that determine its coefficients.
 LEAST_ROWS = 6
@@ -41,7 +52,8 @@ def fit_table(
     """
     fits = []
     for group, phases in grouped(rows).items():
-        fits.append(_fit_group(group, phases, catalog.llms[group[0]], source))
+        llm, gpu = catalog.llms[group[0]], catalog.gpus[group[1]]
+        fits.append(_fit_group(group, phases, llm, gpu, gpu_efficiency(catalog, gpu), source))
         progress(f"{group[0]} on {group[1]} tp {group[2]}")
     return fits
 
@@ -54,7 +66,12 @@ def active_shares(llm: LLM) -> list[float]:
 
 
 def _fit_group(
-    group: Group, phases: dict[str, list[Row]], llm: LLM, source: str
+    group: Group,
+    phases: dict[str, list[Row]],
+    llm: LLM,
+    gpu: GPU,
+    efficiency: GPUEfficiency,
+    source: str,
 ) -> FittedCoefficients:
     for phase, rows in phases.items():
         if len(rows) < LEAST_ROWS:
@@ -64,10 +81,18 @@ def _fit_group(
                 source=source,
             )
     prefills, decodes = phases["prefill"], phases["decode"]
-    prefill, prefill_error = fit_prefill([(r.batch, r.new, r.cached, r.seconds) for r in prefills])
-    decode, decode_error = fit_decode(
-        [(r.batch, r.cached, r.seconds) for r in decodes], active_shares(llm)
+    roofline = Roofline(llm, gpu, group[2], efficiency)
+    beyond, weights = beyond_prefill(prefills, roofline)
+    prefill, _ = fit_prefill(
+        [(r.batch, r.new, r.cached, r.seconds) for r in prefills] + beyond, importance=weights
     )
+    further, weights = beyond_decode(decodes, roofline)
+    decode, _ = fit_decode(
+        [(r.batch, r.cached, r.seconds) for r in decodes] + further,
+        active_shares(llm),
+        importance=weights,
+    )
+    steps = StepCoefficients(prefill, decode, None)
     return FittedCoefficients(
         llm=group[0],
         gpu=group[1],
@@ -83,10 +108,14 @@ def _fit_group(
         ),
         prefill_rows=len(prefills),
         decode_rows=len(decodes),
-        prefill_mape=prefill_error,
-        decode_mape=decode_error,
+        prefill_mape=_mape(steps, prefills),
+        decode_mape=_mape(steps, decodes),
         source=source,
     )
+
+
+def _mape(steps: StepCoefficients, rows: Sequence[Row]) -> float:
+    return float(np.mean([abs(predict(steps, row) / row.seconds - 1.0) for row in rows]))
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:

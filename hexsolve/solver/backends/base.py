@@ -33,12 +33,15 @@ class Budget:
         Solver threads; 1 repeats exactly.
     on_progress : callable, optional
         Called now and then with `Progress`, where the backend can report it.
+    target : float, optional
+        Objective value that is good enough to stop at (HiGHS only; others go on).
     """
 
     time_s: float = 60.0
     gap: float = 1e-4
     threads: int = 1
     on_progress: Callable[[Progress], None] | None = None
+    target: float | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -44,15 +44,18 @@ class HiGHS:
             threads=budget.threads,
             timeLimit=budget.left_s,
             random_seed=0,
+            # The LPs are highly degenerate: interior point at the root and in sub-MIPs halves
+            # the time to a proof.
+            mip_lp_solver="ipm",
             mip_feasibility_tolerance=1e-7,
             primal_feasibility_tolerance=1e-8,
+            **options,
         )
         solver.attach(model, budget)
         model.solve(solver)
         engine: highspy.Highs = model.solverModel
         status = engine.getModelStatus()
         info = engine.getInfo()
-        sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
         if status in _INFEASIBLE:
             return Run(None, None, Limit.NONE, infeasible=True)
         if status == highspy.HighsModelStatus.kUnbounded:

@@ -9,12 +9,15 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.backends import Budget, Progress, Run, backend
 from hexsolve.solver.placement.candidates import Candidate
 from hexsolve.solver.placement.formulation import Formulation, Variation
-from hexsolve.solver.placement.relaxation import Relaxation, relax
+from hexsolve.solver.placement.relaxation import TOLERANCE, Relaxation, relax
 from hexsolve.solver.placement.traffic import Traffic
 from hexsolve.solver.result import Limit, relative_gap
 
-# Candidates whose use costs at most this share of the LP value enter the first MILP.
-PROMISING = 0.002
+# Candidates whose penalty is at most this share of what they cost enter the first MILP.
+PROMISING = 0.05
+# Share of the time limit that the first MILP may take, and how much closer it aims than asked.
+FIRST_TIME = 0.3
+FIRST_GAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,9 @@ def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
     """Solve a task to the allowed gap.
 
     With HiGHS in three steps, each of which may end it: the LP over all candidates gives a
-    bound; a MILP over the promising ones gives a plan; a MILP over all that could still improve
-    on it (reduced-cost fixing) closes the gap. CBC and SCIP solve the whole model at once, so
-    that a cross-check shares none of this.
+    bound; a MILP over the promising ones gives a plan; a MILP over all that a plan better by more
+    than the allowed gap could use closes the gap (reduced-cost fixing). CBC and SCIP solve the
+    whole model at once, so that a cross-check shares none of this.
     """
     whole = task.formulation()
     if solver != "highs":
@@ -63,31 +66,73 @@ def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
     sense = whole.model.sense
     budget = _reporting_bound(budget, bound, sense)
     first = task.formulation(relaxation.promising(PROMISING))
-    run = backend(solver).solve(first.model, budget)
-    if run.objective is not None:
-        gap = relative_gap(run.objective, bound)
-        if gap is not None and gap <= budget.gap:
-            limit = Limit.GAP if gap > 1e-9 else Limit.NONE
-            return Found(first, Run(run.objective, bound, limit), relaxation)
-        rest = relaxation.improving(run.objective, sense)
-        if set(rest) <= set(first.active):
-            return Found(first, replace(run, bound=_tightest(run.bound, bound, sense)), relaxation)
-        second = task.formulation(sorted({*rest, *relaxation.used}))
-    else:
-        second = whole
-    second.model.hexsolve_start = _values(first) if run.objective is not None else None
-    final = backend(solver).solve(second.model, budget)
-    if final.objective is None and run.objective is not None:
-        # Everything that could improve was searched; the first plan stands.
-        proven = run.objective if final.infeasible else bound
-        return Found(first, Run(run.objective, proven, final.limit), relaxation)
-    if run.objective is not None and _better(run.objective, final.objective, sense):
-        known = _capped(final.bound, run.objective, sense)
-        return Found(first, Run(run.objective, known, final.limit), relaxation)
-    if final.objective is None:
-        return Found(second, replace(final, bound=final.bound or bound), relaxation)
-    known = final.bound if run.objective is None else _capped(final.bound, run.objective, sense)
-    return Found(second, replace(final, bound=_tightest(known, bound, sense)), relaxation)
+    run = backend(solver).solve(first.model, _first_budget(budget, bound, sense))
+    if run.objective is None:
+        final = backend(solver).solve(whole.model, budget)
+        return Found(whole, replace(final, bound=_tightest(final.bound, bound, sense)), relaxation)
+    gap = relative_gap(run.objective, bound)
+    if gap is not None and gap <= budget.gap:
+        limit = Limit.GAP if gap > 1e-9 else Limit.NONE
+        return Found(first, Run(run.objective, bound, limit), relaxation)
+    return _completed(task, budget, Found(first, run, relaxation))
+
+
+def _completed(task: Task, budget: Budget, known: Found) -> Found:
+    """Prove a plan good enough, or find a better one, over all candidates that matter.
+
+    A plan with a candidate whose penalty is above the allowance is worse than the LP value by more
+    than that: without those candidates, no plan that is missed is better than `limit`.
+    """
+    first, run, relaxation = known.formulation, known.run, known.relaxation
+    assert relaxation is not None
+    assert run.objective is not None
+    bound = relaxation.run.objective
+    assert bound is not None
+    sense = first.model.sense
+    # What the plan may be improved by without being off by more than the gap.
+    spared = max(0.0, 0.99 * budget.gap * abs(run.objective) - TOLERANCE * abs(run.objective))
+    allowance = abs(run.objective - bound) - spared + TOLERANCE * max(1.0, abs(run.objective))
+    limit = bound + (allowance if sense == pulp.LpMinimize else -allowance)
+    rest = relaxation.below(allowance)
+    if set(rest) <= set(first.active) and run.limit in (Limit.NONE, Limit.GAP):
+        return Found(first, _with_bound(run, limit, bound, sense), relaxation)
+    second = task.formulation(sorted({*rest, *relaxation.used, *_built(first)}))
+    second.model.hexsolve_start = _values(first)
+    final = backend("highs").solve(second.model, budget)
+    if _better(run.objective, final.objective, sense):
+        # Nothing better among all that could be: the first plan stands.
+        proven = run.objective if final.infeasible else final.bound
+        final = Run(run.objective, proven, final.limit)
+        return Found(first, _with_bound(final, limit, bound, sense), relaxation)
+    return Found(second, _with_bound(final, limit, bound, sense), relaxation)
+
+
+def _first_budget(budget: Budget, bound: float, sense: int) -> Budget:
+    """Return the first MILP's budget: it ends as soon as its plan is within the gap of the LP."""
+    margin = 0.99 * budget.gap * abs(bound)
+    return replace(
+        budget,
+        time_s=budget.time_s - (1.0 - FIRST_TIME) * budget.left_s,
+        gap=FIRST_GAP * budget.gap,
+        target=bound + (margin if sense == pulp.LpMinimize else -margin),
+    )
+
+
+def _built(formulation: Formulation) -> list[int]:
+    return [column for column, count in formulation.count.items() if (count.varValue or 0.0) > 0.5]
+
+
+def _with_bound(run: Run, limit: float, relaxed: float, sense: int) -> Run:
+    """Return a run over some candidates with its bound valid over all.
+
+    Plans with others are no better than `limit`, and none is better than the LP.
+    """
+    mine = run.bound
+    if mine is not None:
+        mine = min(mine, limit) if sense == pulp.LpMinimize else max(mine, limit)
+        if run.objective is not None:
+            mine = _capped(mine, run.objective, sense)
+    return replace(run, bound=_tightest(mine, relaxed, sense))
 
 
 def _values(formulation: Formulation) -> dict[str, float]:

@@ -105,7 +105,12 @@ def _records(annotation: Any) -> list[type[BaseModel]]:
 def _dotted(location: list[str | int]) -> str:
     text = ""
     for part in location:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+        if isinstance(part, int):
+            text += f"[{part}]"
+            continue
+        # Anything may be a key in YAML, line breaks and whole documents included.
+        name = part if re.fullmatch(r"[\w.+/-]{1,60}", part) else _shown(part)
+        text += f".{name}" if text else name
     return text
 
 

@@ -160,6 +160,16 @@ def test_plans_apply_after_their_latency():
     assert list(record.times["prefill_start"]) == pytest.approx([0.9, 0.8, 0.7])
 
 
+class Idler(BasePolicy):
+    name = "idler"
+    epoch_s = 0.1
+
+
+def test_a_policy_that_places_nothing_is_given_up():
+    with pytest.raises(SimulationError, match="policy 'idler' does not place it"):
+        Simulation(cluster(), [chain(Call(10, 2))], Idler(), OraclePredictor()).run()
+
+
 class Redirector(BasePolicy):
     """Sends calls to the first decode instance and thinks better of it."""
 

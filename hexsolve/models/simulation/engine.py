@@ -2,6 +2,7 @@
 
 from bisect import insort
 from collections.abc import Callable, Sequence
+from copy import copy
 from heapq import heappop, heappush
 
 from hexsolve.models.errors import HexsolveError
@@ -34,6 +35,10 @@ Instance = PrefillInstance | DecodeInstance | MixedInstance
 FAILURE, PREFILL_END, PREFILL_FREE, FLOW_END, LANDING, STEP, REVEAL, PLAN, EPOCH = range(9)
 
 
+# Epochs at which nothing else is under way before a run is given up.
+IDLE_EPOCHS = 1000
+
+
 class SimulationError(HexsolveError):
     """A run that cannot go on: calls left over that no instance will ever take."""
 
@@ -62,6 +67,13 @@ class _Open:
                     self.children[parent] = [index]
                 else:
                     children.append(index)
+
+    def copy(self, revealed: RevealedWorkflow) -> "_Open":
+        """Return a copy for a clone of the simulation."""
+        twin = copy(self)
+        twin.revealed = revealed
+        twin.missing = self.missing.copy()
+        return twin
 
 
 class Simulation:
@@ -97,9 +109,9 @@ class Simulation:
         self.cluster = cluster
         self.workflows = sorted(workflows, key=lambda workflow: workflow.arrival_s)
         self.policy = policy
-        self._predictor = predictor
+        self.predictor = predictor
         self.listener = listener
-        self._progress = progress
+        self.progress = progress
         check_sizes(cluster, self.workflows)
         self.total_calls = sum(len(workflow.calls) for workflow in self.workflows)
         self.tree = PrefixTree(self.total_calls, cluster.prefix_caching)
@@ -124,15 +136,17 @@ class Simulation:
         self.live: dict[int, RevealedCall] = {}
         self.waiting: list[RevealedCall] = []
         self.record = RunRecord(self.total_calls, len(self.workflows))
-        self._open: dict[int, _Open] = {}
+        self.open: dict[int, _Open] = {}
         self.outputs: list[int] = []
-        self._pending: dict[int, int] = {}
-        self._plans: dict[int, Plan] = {}
+        self.pending: dict[int, int] = {}
+        self.plans: dict[int, Plan] = {}
         self._next_plan = 0
-        self._planning = False
+        self.planning = False
         self._changed = False
         self.decide_now = False
         self._arrived = 0
+        self._idle_epochs = 0
+        self.arrivals_left = True
         self._first_number = 0
         self.sequence = 0
         self.dirty: set[int] = set()
@@ -162,12 +176,15 @@ class Simulation:
         heap = self.heap
         arrivals = [to_ticks(workflow.arrival_s) for workflow in self.workflows]
         count = len(arrivals)
+        if self.dirty or self.decide_now:
+            # A clone made amid an instant.
+            self._instant(arrivals)
         while True:
-            if self._arrived < count:
+            if self._arrived < count and self.arrivals_left:
                 t = arrivals[self._arrived]
                 if heap and heap[0][0] < t:
                     t = heap[0][0]
-            elif heap and (self.live or self._pending):
+            elif heap and (self.live or self.pending):
                 t = heap[0][0]
             else:
                 break
@@ -175,26 +192,32 @@ class Simulation:
                 return self.record
             self.now = t
             self.again = False
-            while True:
-                while heap and heap[0][0] == t:
-                    self._handle(heappop(heap))
-                while self._arrived < count and arrivals[self._arrived] == t:
-                    self._arrive()
-                if self.waiting or self._changed:
-                    self._decide()
-                dirty = self.dirty
-                if dirty:
-                    numbers = sorted(dirty) if len(dirty) > 1 else list(dirty)
-                    dirty.clear()
-                    for number in numbers:
-                        self._start(number)
-                if not ((heap and heap[0][0] == t) or dirty or self.decide_now):
-                    break
-                self.again = True
+            self._instant(arrivals)
         if self.live:
             raise SimulationError(self._left_over())
         self.record.close(self)
         return self.record
+
+    def _instant(self, arrivals: Sequence[int]) -> None:
+        """Let everything happen that happens now, in rounds of ends, decisions and starts."""
+        t, heap, dirty = self.now, self.heap, self.dirty
+        while True:
+            while heap and heap[0][0] == t:
+                self._handle(heappop(heap))
+            if self.arrivals_left:
+                while self._arrived < len(arrivals) and arrivals[self._arrived] == t:
+                    self._arrive()
+            if self.waiting or self._changed:
+                self._decide()
+            if dirty:
+                numbers = sorted(dirty) if len(dirty) > 1 else list(dirty)
+                dirty.clear()
+                for number in numbers:
+                    self._start(number)
+            # Whoever looks from now on sees what was just started.
+            self.again = True
+            if not ((heap and heap[0][0] == t) or dirty or self.decide_now):
+                return
 
     def _handle(self, event: tuple[int, int, int, int]) -> None:
         t, kind, key, version = event
@@ -214,16 +237,21 @@ class Simulation:
             if call is not None and call.attempt == version and call.stage == TRANSFER:
                 self._land(call)
         elif kind == REVEAL:
-            self._reveal(key, self._pending.pop(key))
+            self._reveal(key, self.pending.pop(key))
         elif kind == PREFILL_FREE:
             self.dirty.add(key)
         elif kind == FAILURE:
             recover(self, key) if version else fail(self, key)
         elif kind == PLAN:
-            self._apply(self._plans.pop(key))
+            plan = self.plans.pop(key, None)
+            if plan is not None:
+                self._apply(plan)
         else:
             self._changed = True
-            heappush(self.heap, (t + self._epoch, EPOCH, 0, 0))
+            # With nothing else to come, a policy that holds calls this long never places them.
+            self._idle_epochs = 0 if self.heap else self._idle_epochs + 1
+            if self._idle_epochs < IDLE_EPOCHS:
+                heappush(self.heap, (t + self._epoch, EPOCH, 0, 0))
 
     # ------------------------------------------------------------------ workflows
 
@@ -236,7 +264,7 @@ class Simulation:
         self.outputs += [call.output_tokens for call in workflow.calls]
         self.tree.add(number, workflow, first)
         revealed = RevealedWorkflow(number, workflow.name, workflow.workflow_class, self.now)
-        state = self._open[number] = _Open(workflow, first, revealed)
+        state = self.open[number] = _Open(workflow, first, revealed)
         self.record.workflow_arrived(number, self.now)
         if self.listener is not None:
             self.listener.workflow("arrive", self.now, revealed)
@@ -252,13 +280,13 @@ class Simulation:
         workflow = state.revealed.number
         ticks = to_ticks(delay) if delay else 0
         if ticks:
-            self._pending[number] = workflow
+            self.pending[number] = workflow
             heappush(self.heap, (self.now + ticks, REVEAL, number, 0))
         else:
             self._reveal(number, workflow)
 
     def _reveal(self, number: int, workflow: int) -> None:
-        state = self._open[workflow]
+        state = self.open[workflow]
         index = number - state.first
         call = state.workflow.calls[index]
         revealed = RevealedCall(
@@ -268,7 +296,7 @@ class Simulation:
             call.name,
             call.parents,
             call.prompt_tokens,
-            self._predictor.predict(state.workflow, index),
+            self.predictor.predict(state.workflow, index),
             self.now,
         )
         state.revealed.calls.append(revealed)
@@ -291,16 +319,16 @@ class Simulation:
         call.finished = self.now
         del self.live[call.number]
         workflow = call.workflow
-        state = self._open[workflow.number]
+        state = self.open[workflow.number]
         self.record.call_done(call)
         if self.listener is not None:
             self.listener.call("done", self.now, call, call.decode)
-        self._predictor.observe(state.workflow, call.index)
+        self.predictor.observe(state.workflow, call.index)
         self.policy.completed(self.view, call)
         self._changed = self.policy.epoch_on_change or self._changed
         state.left -= 1
-        if self._progress is not None and self.record.done % 1024 == 0:
-            self._progress(self.record.done)
+        if self.progress is not None and self.record.done % 1024 == 0:
+            self.progress(self.record.done)
         children = state.children[call.index]
         if children is not None:
             missing = state.missing
@@ -311,7 +339,7 @@ class Simulation:
         if not state.left:
             workflow.finished = self.now
             self.record.workflow_done(workflow)
-            del self._open[workflow.number]
+            del self.open[workflow.number]
             if self.listener is not None:
                 self.listener.workflow("done", self.now, workflow)
 
@@ -328,7 +356,7 @@ class Simulation:
                 self.waiting = [call for call in self.waiting if call.stage == READY]
         if self._changed:
             self._changed = False
-            if not self._planning and (self._epoch or policy.epoch_on_change):
+            if not self.planning and (self._epoch or policy.epoch_on_change):
                 self._request_plan()
 
     def _request_plan(self) -> None:
@@ -339,13 +367,13 @@ class Simulation:
         if delay <= 0:
             self._apply(plan)
             return
-        self._planning = True
-        self._plans[self._next_plan] = plan
+        self.planning = True
+        self.plans[self._next_plan] = plan
         heappush(self.heap, (self.now + delay, PLAN, self._next_plan, 0))
         self._next_plan += 1
 
     def _apply(self, plan: Plan) -> None:
-        self._planning = False
+        self.planning = False
         for call, assignment in plan.assignments:
             assign(self, call, assignment)
         self.waiting = [call for call in self.waiting if call.stage == READY]

@@ -14,7 +14,7 @@ class MixedInstance(SteppingInstance):
 
     __slots__ = (
         "_arrivals",
-        "_chunks",
+        "chunks",
         "filling",
         "pending_tokens",
         "preempted",
@@ -29,7 +29,7 @@ class MixedInstance(SteppingInstance):
         self.filling: list[RevealedCall] = []
         self.pending_tokens = 0
         self.preempted: list[tuple[RevealedCall, bool]] = []
-        self._chunks: list[tuple[RevealedCall, int]] = []
+        self.chunks: list[tuple[RevealedCall, int]] = []
         self._arrivals = False
 
     def enqueue(self, call: RevealedCall) -> None:
@@ -47,6 +47,10 @@ class MixedInstance(SteppingInstance):
         """Forget a queued call."""
         call.ticket += 1
         self.pending_tokens -= call.expected_new
+
+    def expect(self, outputs: list[int], cut: bool) -> int:
+        """Let the running calls end after `outputs` tokens; a step with chunks stays one step."""
+        return super().expect(outputs, cut or bool(self.chunks) or self._arrivals)
 
     def start(self, now: int, again: bool) -> int:
         """Form the next step if there is a boundary; return when the steps end, or −1.
@@ -82,12 +86,12 @@ class MixedInstance(SteppingInstance):
     def finish_chunks(self) -> list[RevealedCall]:
         """Account for the chunks of the step that ended; return the calls whose path is full."""
         filled = []
-        for call, chunk in self._chunks:
+        for call, chunk in self.chunks:
             call.filled += chunk
             if call.filled == call.length:
                 filled.append(call)
                 self.filling.remove(call)
-        self._chunks.clear()
+        self.chunks.clear()
         filled.sort(key=lambda call: call.number)
         return filled
 
@@ -103,7 +107,7 @@ class MixedInstance(SteppingInstance):
         self._fail()
         self.queue.clear()
         self.filling.clear()
-        self._chunks.clear()
+        self.chunks.clear()
         self.pending_tokens = 0
         self._arrivals = False
 
@@ -148,7 +152,7 @@ class MixedInstance(SteppingInstance):
                 self._preempt_last()
             pool.hold(call.number, upto)
             call.computed += chunk
-            self._chunks.append((call, chunk))
+            self.chunks.append((call, chunk))
             tokens += chunk
             double_work += chunk * (2 * call.filled + chunk)
         return tokens, double_work, False
@@ -187,14 +191,14 @@ class MixedInstance(SteppingInstance):
             call.prefill_start = now
             self.promise_waiting += promise
             pool.hold(number, cached + chunk)
-            self._chunks.append((call, chunk))
+            self.chunks.append((call, chunk))
             tokens += chunk
             double_work += chunk * (2 * cached + chunk)
         return tokens, double_work
 
     def _promised_after_step(self) -> int:
         """Return what is promised once the running calls have their token of this step."""
-        chunks = {call.number: chunk for call, chunk in self._chunks}
+        chunks = {call.number: chunk for call, chunk in self.chunks}
         unfilled = sum(
             call.length - call.filled - chunks.get(call.number, 0) for call in self.filling
         )

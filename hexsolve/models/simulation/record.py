@@ -1,6 +1,7 @@
 """What a run leaves behind: a row per call and workflow, totals per instance, optional events."""
 
 from array import array
+from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -96,6 +97,16 @@ class RunRecord:
         self.stale_assignments = 0
         self._time_columns = tuple(self.times.values())
         self._count_columns = tuple(self.counts.values())
+
+    def copy(self) -> "RunRecord":
+        """Return an independent copy."""
+        twin = copy(self)
+        twin.times = {name: column[:] for name, column in self.times.items()}
+        twin.counts = {name: column[:] for name, column in self.counts.items()}
+        twin.arrival, twin.finish = self.arrival[:], self.finish[:]
+        twin._time_columns = tuple(twin.times.values())
+        twin._count_columns = tuple(twin.counts.values())
+        return twin
 
     def workflow_arrived(self, number: int, now: int) -> None:
         """Enter the arrival of workflow `number`."""

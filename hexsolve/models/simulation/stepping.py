@@ -1,6 +1,6 @@
 """A batch of decoding calls that jumps over the steps between two events."""
 
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients
 from hexsolve.models.simulation.calls import RUNNING, RevealedCall
@@ -31,8 +31,6 @@ class SteppingInstance:
     """
 
     __slots__ = (
-        "_ends",
-        "_promise_ends",
         "_promise_runs",
         "_promise_sum",
         "admitted",
@@ -43,6 +41,7 @@ class SteppingInstance:
         "busy",
         "clock",
         "context",
+        "ends",
         "finished_steps",
         "first",
         "growth",
@@ -51,6 +50,7 @@ class SteppingInstance:
         "pending_output",
         "planned",
         "pool",
+        "promise_ends",
         "promise_waiting",
         "runs",
         "since",
@@ -80,8 +80,8 @@ class SteppingInstance:
 
     def _reset(self) -> None:
         self.runs: dict[int, Run] = {}
-        self._ends: list[tuple[int, int, int, Run]] = []
-        self._promise_ends: list[tuple[int, int, int, Run]] = []
+        self.ends: list[tuple[int, int, int, Run]] = []
+        self.promise_ends: list[tuple[int, int, int, Run]] = []
         self._promise_sum = self._promise_runs = 0
         self.promise_waiting = 0
         self.admitted = self.batch = self.context = self.steps = 0
@@ -111,12 +111,12 @@ class SteppingInstance:
         self.batch += 1
         self.context += call.length
         self.bound_tokens -= call.length
-        heappush(self._ends, (self.steps + tokens_to_come, call.number, run.joined, run))
+        heappush(self.ends, (self.steps + tokens_to_come, call.number, run.joined, run))
         self.promise_waiting -= call.promise
         if run.promise_end >= 0:
             self._promise_sum += run.promise_end
             self._promise_runs += 1
-            heappush(self._promise_ends, (run.promise_end, call.number, run.joined, run))
+            heappush(self.promise_ends, (run.promise_end, call.number, run.joined, run))
 
     def leave(self, run: Run) -> None:
         """Take a call out of the batch and release its KV."""
@@ -139,7 +139,7 @@ class SteppingInstance:
     def promised(self) -> int:
         """Return the tokens still promised to admitted calls beyond what they pin."""
         steps = self.steps + self.begun
-        ends = self._promise_ends
+        ends = self.promise_ends
         while ends and ends[0][0] <= steps:
             _, _, _, run = heappop(ends)
             if run.running:
@@ -214,7 +214,7 @@ class SteppingInstance:
     def ended(self) -> list[Run]:
         """Return the runs that end at this boundary, by call number."""
         done = []
-        ends = self._ends
+        ends = self.ends
         while ends and (ends[0][0] <= self.steps or not ends[0][3].running):
             run = heappop(ends)[3]
             if run.running:
@@ -223,7 +223,7 @@ class SteppingInstance:
 
     def plan_steps(self, now: int) -> int:
         """Plan steps until a call ends or the pool is full; return when, ticks."""
-        ends, pool, batch = self._ends, self.pool, self.batch
+        ends, pool, batch = self.ends, self.pool, self.batch
         while not ends[0][3].running:
             heappop(ends)
         k = ends[0][0] - self.steps
@@ -239,6 +239,35 @@ class SteppingInstance:
         self.stepping = True
         self.version += 1
         return now + k * first + growth * (k * (k - 1) // 2)
+
+    def expect(self, outputs: list[int], cut: bool) -> int:
+        """Let the running calls end after `outputs` tokens, but not before the step under way.
+
+        Returns when the planned steps end if that changed, else −1. Steps begun must be known;
+        `cut` says that somebody waits for the next boundary.
+        """
+        while not self.ends[0][3].running:
+            heappop(self.ends)
+        first_end = self.ends[0][0] - self.steps
+        for run in self.runs.values():
+            done = self.steps - run.joined
+            to_come = outputs[run.call.number] - run.call.emitted
+            outputs[run.call.number] += max(0, done + max(1, self.begun) - to_come)
+        self.ends = [
+            (run.joined + outputs[number] - run.call.emitted, number, run.joined, run)
+            for number, run in self.runs.items()
+        ]
+        heapify(self.ends)
+        room = (self.pool.capacity - self.pool.pinned) // self.batch
+        steps = min(self.ends[0][0] - self.steps, self.begun + room)
+        if cut or self.planned < first_end:
+            # Something else than an end has set the next boundary.
+            steps = min(steps, self.planned)
+        if not self.stepping or steps == self.planned:
+            return -1
+        self.planned = steps
+        self.version += 1
+        return self.step_end()
 
     def last_in_order(self) -> Run:
         """Return the running call to preempt first."""

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import time
 from pathlib import Path
 
 import pulp
@@ -22,6 +23,8 @@ class CBC:
 
     def solve(self, model: pulp.LpProblem, budget: Budget) -> Run:
         """Solve with CBC; see `Backend.solve`."""
+        started = time.perf_counter()
+        allowed = budget.left_s
         with tempfile.TemporaryDirectory() as folder:
             log = Path(folder) / "cbc.log"
             solver = pulp.COIN_CMD(
@@ -29,14 +32,18 @@ class CBC:
                 msg=False,
                 gapRel=budget.gap,
                 gapAbs=0.0,
-                timeLimit=budget.left_s,
+                timeLimit=allowed,
                 threads=budget.threads if budget.threads > 1 else None,
                 logPath=str(log),
                 options=["primalTolerance 1e-9", "integerTolerance 1e-7"],
             )
             model.solve(solver)
             text = log.read_text(errors="replace")
-        return _read(model, text)
+        run = _read(model, text)
+        if run.infeasible and time.perf_counter() - started >= allowed:
+            # CBC's preprocessing says infeasible where its time was up before it could tell.
+            return Run(None, None, Limit.TIME)
+        return run
 
 
 def _read(model: pulp.LpProblem, text: str) -> Run:

@@ -1,14 +1,17 @@
 """Plan a problem: candidates, search, plan, and the checker's word on it."""
 
+import math
 import time
 from dataclasses import dataclass
 
 import pulp
 
 from hexsolve.models.check import check_plan
-from hexsolve.models.errors import HexsolveError
+from hexsolve.models.errors import HexsolveError, InputError
 from hexsolve.models.plan import Objective, Plan
 from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.standalone import buildable, call_seconds
+from hexsolve.models.workload import CallClass, WorkflowClass
 from hexsolve.solver.backends import Budget, Run, backend
 from hexsolve.solver.placement.extract import extract_plan
 from hexsolve.solver.placement.formulation import Formulation
@@ -33,10 +36,34 @@ class Solution:
 
 
 def make_task(problem: PlanningProblem, objective: Objective) -> Task:
-    """Return the task of planning a problem: its traffic and all candidate groups."""
+    """Return the task of planning a problem: its traffic and all candidate groups.
+
+    Raises
+    ------
+    InputError
+        A call that no engine can serve at any load; its workflow has no standalone horizon.
+    """
     traffic = Traffic.of(problem)
+    for workflow, call in traffic.calls:
+        if math.isinf(call_seconds(problem, call)):
+            raise InputError(_unservable(problem, workflow, call))
     load = None if objective == "load" else problem.load
     return Task(problem, traffic, candidate_groups(problem, traffic, load), objective)
+
+
+def _unservable(problem: PlanningProblem, workflow: WorkflowClass, call: CallClass) -> str:
+    name = f"call class {call.name!r} of workflow {workflow.name!r}"
+    if "mixed" not in problem.roles and not {"prefill", "decode"} <= set(problem.roles):
+        return f"roles {', '.join(problem.roles)} leave {name} without prefill or without decode"
+    engines = buildable(problem)
+    if not engines:
+        return f"cluster {problem.cluster.name!r} has no room for any engine of the LLM"
+    largest = max(engines, key=lambda engine: engine.kv_capacity_tokens)
+    return (
+        f"{name} needs {call.prompt_tokens + call.output_tokens:,.0f} tokens of KV memory; the "
+        f"largest engine, {largest.gpu} tp={largest.tp} pp={largest.pp}, holds "
+        f"{largest.kv_capacity_tokens:,}"
+    )
 
 
 def solve(
@@ -58,6 +85,8 @@ def solve(
 
     Raises
     ------
+    InputError
+        A call that no engine can serve at any load.
     CheckFailedError
         The plan does not pass the independent checker.
     """
@@ -133,7 +162,12 @@ def _outcome(
         status = Status.UNBOUNDED
     else:
         status = derive_status(value, run.bound)
-    limit = Limit.NONE if status is Status.OPTIMAL else run.limit
+    limit = run.limit
+    if status is Status.OPTIMAL:
+        limit = Limit.NONE
+    elif status is Status.FEASIBLE and limit is Limit.NONE:
+        # The search ended by itself before the two numbers met: it was allowed the gap.
+        limit = Limit.GAP
     return Outcome(
         status=status,
         limit=limit,

@@ -1,0 +1,171 @@
+"""The relaxation's penalties are proofs, and the staged search finds what one big MILP finds."""
+
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from hexsolve.models.check import check_plan
+from hexsolve.models.hardware import NodePool
+from hexsolve.models.plan import Objective
+from hexsolve.models.problem import PlanningProblem
+from hexsolve.solver.backends import BACKENDS, Progress, backend
+from hexsolve.solver.backends.highs import HiGHS
+from hexsolve.solver.placement.relaxation import relax
+from hexsolve.solver.placement.search import search
+from hexsolve.solver.placement.solve import as_checked, make_task, solve
+from hexsolve.solver.result import Limit, Status
+from tests.solver.placement.tiny import OBJECTIVES, drawn, exact, small, solved
+
+TOLERANCE = 1e-5
+
+
+def rented_by_node(problem: PlanningProblem, nodes: bool) -> PlanningProblem:
+    """The problem with every pool billed by node, or none."""
+    billing = "node" if nodes else "gpu"
+    pools = tuple(
+        NodePool(**{**pool.model_dump(), "billing": billing}) for pool in problem.cluster.pools
+    )
+    cluster = problem.cluster.model_copy(update={"pools": pools})
+    return problem.model_copy(update={"cluster": cluster})
+
+
+@pytest.mark.parametrize("by_node", [False, True])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_penalties_are_lower_bounds(objective: Objective, by_node: bool) -> None:
+    """Forcing an instance of a candidate worsens the LP at least by its penalty."""
+    compared = strict = 0
+    for seed in range(5):
+        problem = rented_by_node(drawn(seed), by_node)
+        whole = make_task(problem, objective).formulation()
+        relaxation = relax(whole, exact())
+        value = relaxation.run.objective
+        if value is None:
+            continue
+        better = -1.0 if objective == "load" else 1.0
+        for column in whole.active[::5]:
+            whole.count[column].lowBound = 1.0
+            forced = HiGHS().relax(whole.model, exact())
+            whole.count[column].lowBound = 0.0
+            if forced.objective is None:
+                assert forced.infeasible
+                continue
+            worse = better * (forced.objective - value)
+            penalty = relaxation.penalty[column]
+            assert worse >= penalty - TOLERANCE * max(1.0, abs(value)), (seed, column)
+            compared += 1
+            strict += penalty > 1e-3 * abs(value)
+    assert compared > 15
+    # Penalties of zero would be lower bounds too.
+    assert strict > 8
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_staged_search_equals_the_whole_model_at_once(objective: Objective) -> None:
+    budgets = nodes = stages = paths = compared = 0
+    for seed in range(200, 260):
+        problem = small(seed, 36 if objective == "load" else 55, objective)
+        if problem is None:
+            continue
+        task = make_task(problem, objective)
+        found = search(task, exact())
+        whole = task.formulation()
+        expected = backend("highs").solve(whole.model, exact())
+        assert found.run.infeasible == expected.infeasible, seed
+        if expected.objective is not None:
+            assert found.run.objective == pytest.approx(expected.objective, rel=1e-6), seed
+            assert found.run.bound == pytest.approx(expected.objective, rel=1e-6), seed
+        compared += 1
+        budgets += problem.budget_per_hour is not None
+        nodes += any(pool.billing == "node" for pool in problem.cluster.pools)
+        stages += any(engine.pp > 1 for engine in problem.engines)
+        paths += problem.slo_scale is not None
+        if compared == 9:
+            break
+    assert min(budgets, nodes, stages, paths) >= 1
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_wide_gap_keeps_its_promise(objective: Objective) -> None:
+    """Whatever is stopped early: plan and bound enclose the optimum, within the gap."""
+    better = 1.0 if objective == "load" else -1.0
+    compared = 0
+    for seed in range(300, 345):
+        problem = small(seed, 36, objective)
+        if problem is None:
+            continue
+        best = solved(problem, objective).outcome
+        if best.objective is None:
+            continue
+        for gap in (0.3, 0.02):
+            early = solve(problem, objective, replace(exact(), gap=gap))
+            outcome = early.outcome
+            assert outcome.objective is not None
+            assert outcome.bound is not None
+            assert outcome.gap is not None
+            slack = 1e-6 * best.objective
+            assert better * outcome.objective <= better * best.objective + slack
+            assert better * outcome.bound >= better * best.objective - slack
+            assert outcome.gap <= gap * (1.0 + 1e-6)
+            assert early.plan is not None
+            assert check_plan(as_checked(problem, objective), early.plan) == []
+            # OPTIMAL exactly where the two numbers meet.
+            assert (outcome.status is Status.OPTIMAL) == (outcome.gap <= 1e-6)
+            assert (outcome.limit is Limit.NONE) == (outcome.status is Status.OPTIMAL)
+        compared += 1
+        if compared == 4:
+            break
+    assert compared >= 3
+
+
+@cache
+def optimum_of(seed: int, objective: Objective) -> float:
+    best = solved(drawn(seed), objective).outcome.objective
+    assert best is not None
+    return best
+
+
+@pytest.mark.parametrize("solver", BACKENDS)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_out_of_time_claims_nothing_false(objective: Objective, solver: str) -> None:
+    problem = drawn(10)
+    best = optimum_of(10, objective)
+    better = 1.0 if objective == "load" else -1.0
+    for limit in (0.01, 0.15):
+        outcome = solve(problem, objective, replace(exact(), time_s=limit), solver).outcome
+        slack = 1e-6 * best
+        assert outcome.status is not Status.INFEASIBLE
+        if outcome.bound is not None:
+            assert better * outcome.bound >= better * best - slack
+        if outcome.objective is None:
+            assert outcome.status is Status.NO_SOLUTION
+            assert outcome.limit is Limit.TIME
+        else:
+            assert better * outcome.objective <= better * best + slack
+            if outcome.status is Status.OPTIMAL:
+                assert outcome.objective == pytest.approx(best, rel=2e-6)
+
+
+def test_progress_never_shows_a_bound_worse_than_the_relaxation() -> None:
+    problem = drawn(10)
+    task = make_task(problem, "load")
+    linear = relax(task.formulation(), exact()).run.objective
+    assert linear is not None
+    seen: list[Progress] = []
+    found = search(task, replace(exact(), on_progress=seen.append))
+    assert seen
+    assert found.run.objective is not None
+    for progress in seen:
+        assert progress.bound is not None
+        assert progress.bound <= linear + 1e-6
+        assert progress.objective is None or progress.objective <= found.run.objective + 1e-6
+        # A bound over a part of the candidates may lie below the final optimum, but never
+        # below what is already found.
+        assert progress.objective is None or progress.bound >= progress.objective - 1e-6
+
+
+def test_runs_repeat_exactly() -> None:
+    for seed, objective in ((1, "slo"), (3, "load"), (5, "cost")):
+        first, second = (solved(drawn(seed), objective) for _ in range(2))
+        assert first.plan == second.plan
+        assert first.outcome.bound == second.outcome.bound

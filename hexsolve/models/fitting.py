@@ -155,10 +155,11 @@ def derive_mixed(prefill: PrefillCoefficients, decode: DecodeCoefficients) -> Mi
 
     In a mixed step of q prefilled and B decoded tokens all q + B pass the matrix products
     together while each kind keeps its own attention, hence ``prefill(q + B, W) + d2·C``. That
-    composition is within 2–4 % of the mixed steps of aiconfigurator-core; the sum of both steps,
-    which reads the weights twice, is 10–23 % too high. A step without a chunk costs what a
-    decode step does, so ``m0, d1, d2, d3`` are those of decode and `m1, m2` are fitted to the
-    composition for chunks of 512 to 8192 tokens.
+    composition is within 1–7 % of the mixed steps of aiconfigurator-core; both steps after each
+    other, which read the weights twice, are 9–23 % too long. A step without a chunk costs what a
+    decode step does, so ``m0, d1, d2, d3`` are those of decode, and `m1, m2` are fitted to the
+    composition for chunks of 512 to 8192 tokens (1–12 % off, most with mixtures of experts, whose
+    experts a chunk reads all at once).
     """
     grid = np.array(
         [(q, b, c) for q in MIXED_CHUNKS for b in MIXED_BATCHES for c in MIXED_CONTEXTS]

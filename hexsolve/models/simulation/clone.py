@@ -59,7 +59,7 @@ def believe(simulation: "Simulation", output: Callable[[RevealedCall], int] | No
     but not before its next one. A workflow is complete when its revealed calls are.
     """
     predicted = output or (lambda call: call.predicted_output)
-    simulation.arrivals_left = False
+    simulation.stop_arrivals()
     simulation.pending = {}
     left: dict[int, int] = {}
     for call in simulation.live.values():

@@ -54,7 +54,9 @@ def enqueue(simulation: "Simulation", call: RevealedCall) -> None:
     prefill.enqueue(call)
     call.expected_output = call.remaining_output
     decode.bind(call)
-    simulation.dirty.add(call.prefill)
+    if not isinstance(prefill, PrefillInstance) or prefill.free_at <= simulation.now:
+        # A busy instance looks at its queue when its batch ends.
+        simulation.dirty.add(call.prefill)
     if simulation.listener is not None:
         simulation.listener.call("queue", simulation.now, call, call.prefill)
 

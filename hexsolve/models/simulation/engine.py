@@ -35,6 +35,8 @@ Instance = PrefillInstance | DecodeInstance | MixedInstance
 FAILURE, PREFILL_END, PREFILL_FREE, FLOW_END, LANDING, STEP, REVEAL, PLAN, EPOCH = range(9)
 
 
+NEVER = 2**100
+
 # Epochs at which nothing else is under way before a run is given up.
 IDLE_EPOCHS = 1000
 
@@ -146,7 +148,8 @@ class Simulation:
         self.decide_now = False
         self._arrived = 0
         self._idle_epochs = 0
-        self.arrivals_left = True
+        self._next_arrival = NEVER
+        self._schedule_arrival()
         self._first_number = 0
         self.sequence = 0
         self.dirty: set[int] = set()
@@ -174,39 +177,35 @@ class Simulation:
         """
         limit = None if until_s is None else to_ticks(until_s)
         heap = self.heap
-        arrivals = [to_ticks(workflow.arrival_s) for workflow in self.workflows]
-        count = len(arrivals)
         if self.dirty or self.decide_now:
             # A clone made amid an instant.
-            self._instant(arrivals)
+            self._instant()
         while True:
-            if self._arrived < count and self.arrivals_left:
-                t = arrivals[self._arrived]
-                if heap and heap[0][0] < t:
-                    t = heap[0][0]
-            elif heap and (self.live or self.pending):
+            t = self._next_arrival
+            if heap and heap[0][0] < t:
+                if t == NEVER and not (self.live or self.pending):
+                    break
                 t = heap[0][0]
-            else:
+            elif t == NEVER:
                 break
             if limit is not None and t > limit:
                 return self.record
             self.now = t
             self.again = False
-            self._instant(arrivals)
+            self._instant()
         if self.live:
             raise SimulationError(self._left_over())
         self.record.close(self)
         return self.record
 
-    def _instant(self, arrivals: Sequence[int]) -> None:
+    def _instant(self) -> None:
         """Let everything happen that happens now, in rounds of ends, decisions and starts."""
         t, heap, dirty = self.now, self.heap, self.dirty
         while True:
             while heap and heap[0][0] == t:
                 self._handle(heappop(heap))
-            if self.arrivals_left:
-                while self._arrived < len(arrivals) and arrivals[self._arrived] == t:
-                    self._arrive()
+            while self._next_arrival == t:
+                self._arrive()
             if self.waiting or self._changed:
                 self._decide()
             if dirty:
@@ -255,11 +254,22 @@ class Simulation:
 
     # ------------------------------------------------------------------ workflows
 
+    def _schedule_arrival(self) -> None:
+        """Find out when the next workflow arrives."""
+        self._next_arrival = NEVER
+        if self._arrived < len(self.workflows):
+            self._next_arrival = to_ticks(self.workflows[self._arrived].arrival_s)
+
+    def stop_arrivals(self) -> None:
+        """Let no more workflows arrive."""
+        self._next_arrival = NEVER
+
     def _arrive(self) -> None:
         number = self._arrived
         workflow = self.workflows[number]
         first = self._first_number
         self._arrived += 1
+        self._schedule_arrival()
         self._first_number += len(workflow.calls)
         self.outputs += [call.output_tokens for call in workflow.calls]
         self.tree.add(number, workflow, first)
@@ -426,8 +436,11 @@ class Simulation:
 
     def _land(self, call: RevealedCall) -> None:
         call.landed = self.now
-        self.instances[call.prefill].pool.release(call.number, call.length)
-        self.dirty.add(call.prefill)
+        prefill = self.instances[call.prefill]
+        assert isinstance(prefill, PrefillInstance)
+        prefill.pool.release(call.number, call.length)
+        if prefill.queue and prefill.free_at <= self.now:
+            self.dirty.add(call.prefill)
         decode = self.instances[call.decode]
         assert isinstance(decode, DecodeInstance)
         decode.land(call)

@@ -304,6 +304,8 @@ class KVPool:
         present, reach, owner = 0, limit, call
         workflow = tree.workflow_of[call]
         if workflow not in self._count:
+            if not tree.root[call]:
+                return 0, None
             reach, owner = min(limit, tree.root[call]), tree.text[call]
         while True:
             run = runs.get(owner)

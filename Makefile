@@ -47,5 +47,23 @@ results: setup bench  ## regenerate what stands in results/ and needs no other t
 catalog: setup  ## regenerate the workflow classes that ship
 	$(RUN) -m hexsolve.instances.workflow_catalog_build
 
+DATA ?= $(or $(HEXSOLVE_DATA),../shared/data)
+
+calibrate: setup  ## refit the shipped latency coefficients (needs the tables and aiconfigurator-core)
+	$(RUN) -m pip install --quiet --disable-pip-version-check --editable '.[dev,aiconfigurator]'
+	mkdir -p build
+	$(VENV)/bin/hexsolve calibrate fit $(DATA)/latency/latency_table.csv \
+		$(DATA)/latency/vllm_kernels_rtx4090.csv -o hexsolve/instances/catalog/coefficients.yaml
+	$(VENV)/bin/hexsolve calibrate table -o build/training.csv \
+		--llm llama-3.1-8b --llm llama-3.1-70b --llm llama-3.1-405b --llm qwen3-235b-a22b \
+		--llm mixtral-8x7b --llm qwen3-30b-a3b --llm gpt-oss-20b --llm deepseek-v3 \
+		--gpu a100-80 --gpu h100 --gpu h200 --gpu l40s --gpu b200 --gpu gb200 --gpu b300 \
+		--gpu rtx-pro-6000
+	$(VENV)/bin/hexsolve calibrate roofline $(DATA)/latency/latency_table.csv \
+		$(DATA)/latency/vllm_kernels_rtx4090.csv build/training.csv \
+		-o hexsolve/instances/catalog/efficiencies.yaml \
+		--source "step times of aiconfigurator-core 0.12.0 (vLLM profile)"
+	$(RUN) results/calibration/study.py --data $(DATA)
+
 clean:  ## remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

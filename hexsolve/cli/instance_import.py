@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 import click
 
 from hexsolve.cli.instance_options import (
-    FiniteFloat,
     as_problem,
     check_names,
     check_output,
@@ -15,6 +14,7 @@ from hexsolve.cli.instance_options import (
     finish,
     shared_options,
 )
+from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.working import working
 from hexsolve.instances.retention import DEFAULT_RETENTION_S
 from hexsolve.instances.write import instance_data

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.instances.capacity import default_rate
 from hexsolve.instances.catalog import load_catalog
 from hexsolve.instances.files import write_text
@@ -22,19 +23,6 @@ BURSTY = 5.0
 STEADY_SCALE, BURSTY_SCALE = 3.0, 10.0
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-class FiniteFloat(click.FloatRange):
-    """A float in a range; unlike click's own it refuses NaN and infinities."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return the number or fail with click's usage error."""
-        number = float(super().convert(value, param, ctx))
-        if number != number or number in (float("inf"), float("-inf")):
-            self.fail(f"{value!r} is not a finite number.", param, ctx)
-        return number
 
 
 POSITIVE = FiniteFloat(min=1e-9, max=1e9)

@@ -26,6 +26,9 @@ DEFAULT_NAME = "default.yaml"
 LONGEST_S, SHORTEST_S = 1e10, 1e-7
 """Standalone horizons beyond these come from a wrong unit or coefficient, s."""
 
+RAREST_PER_S, OFTENEST_PER_S = 1e-8, 1e9
+"""Calls/s of a class, from one in three years on; a solver's tolerances swallow rarer ones."""
+
 
 def load_instance(path: Path | None) -> Instance:
     """Read and validate an instance file; None = the embedded default instance.
@@ -235,6 +238,13 @@ def _check_reachable(problem: PlanningProblem) -> None:
                 raise InputError(
                     f"call class {call.name!r} has {tokens:,.0f} tokens; allowed: at most "
                     f"{largest:,}, the largest KV pool of an engine of {problem.llm.name} here",
+                    field=f"workload.classes[{index}].calls[{place}]",
+                )
+            rate = problem.load * workflow.rate_per_s * call.calls_per_workflow
+            if not RAREST_PER_S <= rate <= OFTENEST_PER_S:
+                raise InputError(
+                    f"call class {call.name!r} has {rate:.3g} calls/s (load · rate_per_s · repeat "
+                    f"· parallel); allowed: {RAREST_PER_S:g}…{OFTENEST_PER_S:g}",
                     field=f"workload.classes[{index}].calls[{place}]",
                 )
         horizon = horizon_seconds(problem, workflow)

@@ -10,7 +10,7 @@ from hexsolve.models.hardware import Name, NonNegative, Positive
 
 # Beyond these, figures are mistakes or units mixed up, and products of them (tokens² per second)
 # leave the range in which a solver's tolerances mean anything.
-Tokens = Annotated[float, Field(ge=1e-6, le=1e8)]
+Tokens = Annotated[float, Field(ge=1e-3, le=1e8)]
 Rate = Annotated[float, Field(ge=1e-9, le=1e9)]
 Number = Annotated[float, Field(ge=1e-9, le=1e6)]
 MAX_CLASSES = 1000

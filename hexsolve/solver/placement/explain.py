@@ -122,20 +122,14 @@ def bottleneck(solution: Solution, budget: Budget | None = None) -> Bottleneck |
 def estimated_gains(task: Task, relaxation: Relaxation) -> tuple[Gain, ...]:
     """Return what one more GPU or node of each type would bring, from the LP's dual prices.
 
-    Exact for the LP and for small changes; whole instances make the true gain of a single node
-    smaller on small clusters.
+    The LP's value is concave in the inventory (convex where it is minimised), so that no plan
+    gains more than the estimate plus what the plan at hand is short of the LP.
     """
     gains = []
     formulation = task.formulation([])
     for pool in task.problem.cluster.pools:
-        prices = formulation.inventory_prices(pool.gpu, relaxation.duals)
-        if prices is None:
-            gains.append(Gain(gpu=pool.gpu, one_gpu=0.0, one_node=0.0, exact=False))
-            continue
-        node = sum(price * (pool.gpus_per_node // size) for size, price in prices.items())
-        gains.append(
-            Gain(gpu=pool.gpu, one_gpu=prices.get(1, 0.0), one_node=max(0.0, node), exact=False)
-        )
+        gpu, node = formulation.inventory_prices(pool.gpu, relaxation.duals)
+        gains.append(Gain(gpu=pool.gpu, one_gpu=gpu, one_node=node, exact=False))
     return tuple(gains)
 
 

@@ -385,18 +385,26 @@ class Formulation:
             *self.pairing(row, column),
         ]
 
-    def inventory_prices(self, gpu: str, duals: dict[str, float]) -> dict[int, float] | None:
-        """Return the gain per further q-block of a GPU type, for every stage size q in use.
+    def inventory_prices(self, gpu: str, duals: dict[str, float]) -> tuple[float, float]:
+        """Return the gains of one more GPU, alone in its node, and of one more node.
 
-        None where no candidate runs on the type.
+        Units of the objective, ≥ 0, from the duals of the rows of every stage size q. Where
+        nodes are rented whole, a single GPU is of no use and a node's rent counts against it.
         """
-        if gpu not in self._sizes or gpu in self.nodes:
-            return None
-        label = self._labels[gpu]
-        return {
+        if gpu not in self._sizes:
+            return 0.0, 0.0
+        label, pool = self._labels[gpu], self._pools[gpu]
+        prices = {
             size: max(0.0, -duals.get(f"inventory_{label}_tp{size}", 0.0))
             for size in self._sizes[gpu]
         }
+        node = sum(price * (pool.gpus_per_node // size) for size, price in prices.items())
+        if gpu not in self.nodes:
+            return prices.get(1, 0.0), node
+        rent = self.problem.price_per_hour(gpu) * pool.gpus_per_node
+        node += duals.get("budget", 0.0) * rent - (rent if self.objective == "cost" else 0.0)
+        node = max(0.0, node)
+        return (node if pool.gpus_per_node == 1 else 0.0), node
 
     def cost_terms(self) -> list[tuple[pulp.LpVariable, float]]:
         """Return the cost of the plan in US$/h as terms over the active candidates."""

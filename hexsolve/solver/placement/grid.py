@@ -36,7 +36,7 @@ def candidate_groups(
     load : float, optional
         The load to be served, where it is given: it spares points made for more.
     ignore : frozenset of str
-        Limits left out: ``ttft``, ``tpot``.
+        Constraint groups left out: ``ttft``, ``tpot``, ``kv``, ``link``.
 
     Notes
     -----

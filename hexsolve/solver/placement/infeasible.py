@@ -1,5 +1,7 @@
 """Infeasible is an answer: which constraint groups clash, and the least change that helps."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hexsolve.models.answer import Change
@@ -131,7 +133,7 @@ def _less_load(problem: PlanningProblem, budget: Budget) -> Change | None:
         now=problem.load,
         needed=best,
         unit="× the stated rates",
-        text=f"serve {best:.4g}× the stated rates instead of {problem.load:g}×",
+        text=f"serve {_down(best)}× the stated rates instead of {problem.load:g}×",
     )
 
 
@@ -158,12 +160,13 @@ def _more_money(problem: PlanningProblem, budget: Budget) -> Change | None:
     best = _solved(problem, budget, variation=variation, gap=CLOSE).run.objective
     if best is None:
         return None
+    cents = math.ceil(best * 100.0 - 1e-6) / 100.0
     return Change(
         what="budget_per_hour",
         now=limit,
         needed=best,
         unit="US$/h",
-        text=f"raise the budget by {best - limit:,.2f} to {best:,.2f} US$/h",
+        text=f"raise the budget by {cents - limit:,.2f} to {cents:,.2f} US$/h",
     )
 
 
@@ -223,8 +226,8 @@ def _looser_limit(
         now=min(given),
         needed=min(given) * high,
         unit="s",
-        text=f"allow a {words} of {min(given) * high:.3g} s instead of {min(given):g} s"
-        + (f" (all such limits × {high:.2f})" if len(given) > 1 else ""),
+        text=f"allow a {words} of {_up(min(given) * high)} s instead of {min(given):g} s"
+        + (f" (all such limits × {_up(high)})" if len(given) > 1 else ""),
     )
 
 
@@ -244,5 +247,17 @@ def _feasible(problem: PlanningProblem, budget: Budget) -> bool:
 
 
 def _up(value: float) -> str:
-    """Return a number with three digits, rounded up so that it is enough."""
-    return f"{value * 1.0005 + 5e-4:.3f}".rstrip("0").rstrip(".")
+    """Return a number with four digits, rounded up so that it is enough."""
+    return _rounded(value, math.ceil)
+
+
+def _down(value: float) -> str:
+    """Return a number with four digits, rounded down so that it is not too much."""
+    return _rounded(value, math.floor)
+
+
+def _rounded(value: float, rounding: Callable[[float], int]) -> str:
+    # A relative 1e-6, the optimality tolerance, is no reason to go to the next digit.
+    unit = 10.0 ** (math.floor(math.log10(value)) - 3)
+    slack = -1e-6 if rounding is math.ceil else 1e-6
+    return f"{rounding(value * (1.0 + slack) / unit) * unit:.4g}"

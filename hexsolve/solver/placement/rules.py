@@ -14,7 +14,8 @@ from hexsolve.solver.placement.traffic import Traffic, Vector
 class GroupRules:
     """Builds candidates for one problem; one method per role and kind of operating point.
 
-    `ignore` names limits that are left out (``ttft``, ``tpot``), for diagnosing infeasibility.
+    `ignore` names constraint groups that are left out (``ttft``, ``tpot``, ``kv``, ``link``), for
+    diagnosing infeasibility: points that only such a rule makes useless must not be pruned.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class GroupRules:
         self.traffic = traffic
         self.assumptions: PlanningAssumptions = problem.assumptions
         self.burstiness = problem.workload.burstiness
+        self.ignore = ignore
         self._prefill_seconds: dict[str, Vector] = {}
         unlimited = np.full(len(traffic), np.inf)
         self._ttft_limit = unlimited if "ttft" in ignore else traffic.ttft_limit
@@ -195,10 +197,15 @@ class GroupRules:
         traffic = self.traffic
         first = np.zeros(len(traffic)) if ttft is None else ttft
         tokens = traffic.new + traffic.cached + (0.0 if role == "prefill" else traffic.output)
+        capacity = np.inf if "kv" in self.ignore else engine.kv_capacity_tokens
+        usage = {
+            rule: values
+            for rule, values in usage.items()
+            if not ("link" in self.ignore and rule == "link")
+            and not ("kv" in self.ignore and rule.endswith("_kv"))
+        }
         serves = (
-            (tokens <= engine.kv_capacity_tokens)
-            & (first <= self._ttft_limit)
-            & (step_seconds <= self._tpot_limit)
+            (tokens <= capacity) & (first <= self._ttft_limit) & (step_seconds <= self._tpot_limit)
         )
         return Candidate(
             engine=engine,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.instances.resolve import load_problem
 
 if TYPE_CHECKING:
@@ -26,14 +27,14 @@ BAR = 24
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0.1),
+    type=FiniteFloat(min=0.1, max=1e7),
     default=60.0,
     show_default=True,
     help="Seconds for each plan.",
 )
 @click.option(
     "--gap",
-    type=click.FloatRange(min=0.0, max=10.0),
+    type=FiniteFloat(min=0.0, max=10.0),
     default=1e-2,
     show_default=True,
     help="Relative optimality gap at which a plan may stop.",

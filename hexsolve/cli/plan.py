@@ -5,6 +5,7 @@ from typing import get_args
 
 import click
 
+from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.plan_screen import show_answer
 from hexsolve.cli.progress import solving
 from hexsolve.instances.files import write_text
@@ -15,6 +16,7 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.status import Status
 
 INFEASIBLE, NOTHING_FOUND = 3, 4
+FACTOR = FiniteFloat(min=1e-9, max=1e12)  # as in an instance file
 
 
 @click.command("plan", epilog="Example: hexsolve plan my.yaml --objective cost -o plan.json")
@@ -28,14 +30,14 @@ INFEASIBLE, NOTHING_FOUND = 3, 4
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0.1),
+    type=FiniteFloat(min=0.1, max=1e7),
     default=120.0,
     show_default=True,
     help="Seconds for the solver.",
 )
 @click.option(
     "--gap",
-    type=click.FloatRange(min=0.0, max=10.0),
+    type=FiniteFloat(min=0.0, max=10.0),
     default=1e-3,
     show_default=True,
     help="Relative optimality gap at which it may stop; 0 = prove the optimum.",
@@ -50,11 +52,9 @@ INFEASIBLE, NOTHING_FOUND = 3, 4
 @click.option(
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Solver threads."
 )
-@click.option("--slo-scale", type=click.FloatRange(min=0.0, min_open=True), help="Override.")
-@click.option("--load", type=click.FloatRange(min=0.0, min_open=True), help="Override.")
-@click.option(
-    "--budget-per-hour", type=click.FloatRange(min=0.0, min_open=True), help="Override, US$/h."
-)
+@click.option("--slo-scale", type=FACTOR, help="Override.")
+@click.option("--load", type=FACTOR, help="Override.")
+@click.option("--budget-per-hour", type=FACTOR, help="Override, US$/h.")
 @click.option(
     "--what-if", is_flag=True, help="Solve again with one more GPU and node of each type."
 )

@@ -167,6 +167,8 @@ def _proof(answer: Answer) -> str:
 
 def _roles(plan: Plan) -> str:
     roles = {group.role for group in plan.groups}
+    if not roles:
+        return "no instance at all: nothing is served"
     if roles == {"mixed"}:
         return "no: both phases run best on the same instances here"
     if "mixed" in roles:
@@ -222,5 +224,6 @@ def _show_failure(answer: Answer, console: Console) -> None:
     console.print(Text(f"infeasible: {answer.bottleneck}"), soft_wrap=True)
     if answer.changes:
         console.print("Each of these alone would make it feasible:")
-    for change in answer.changes:
-        console.print(Text(f"  • {change.text}"), soft_wrap=True)
+    # The fewest GPUs of any types may be those of one type.
+    for text in dict.fromkeys(change.text for change in answer.changes):
+        console.print(Text(f"  • {text}"), soft_wrap=True)

@@ -66,6 +66,23 @@ FACTOR = FiniteFloat(min=1e-9, max=1e12)  # as in an instance file
     metavar="FILE.lp|FILE.mps",
     help="Write the MILP and do not solve it.",
 )
+@click.option(
+    "--simulate", "simulated", is_flag=True, help="Simulate the plan and compare its promises."
+)
+@click.option(
+    "--workflows",
+    type=click.IntRange(min=1),
+    help="How many to simulate. Left out: enough for a run much longer than they take.",
+)
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the simulation."
+)
+@click.option(
+    "--policy",
+    default="planned",
+    show_default=True,
+    help="Of the simulation; planned: random split by the plan's flows, as the plan assumes.",
+)
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -82,6 +99,10 @@ def plan(
     output: Path | None,
     as_json: bool,
     export_model: Path | None,
+    simulated: bool,
+    workflows: int | None,
+    seed: int,
+    policy: str,
 ) -> None:
     """Plan which GPUs become prefill, decode or mixed instances.
 
@@ -92,6 +113,10 @@ def plan(
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.report import answer
 
+    if simulated:
+        from hexsolve.solver.online.registry import check_policy
+
+        check_policy(policy)
     problem = _overridden(load_problem(instance), slo_scale, load, budget_per_hour)
     if output is not None and not output.absolute().parent.is_dir():
         raise InputError("its folder does not exist", source=str(output))
@@ -102,6 +127,11 @@ def plan(
     with solving(f"planning {problem.name}", objective) as report:
         budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report)
         made = answer(problem, objective, budget, solver, what_if)
+    if simulated and made.plan is not None:
+        from hexsolve.cli.plan_simulated import simulate_plan
+
+        run = simulate_plan(problem, made.plan, workflows, seed, policy)
+        made = made.model_copy(update={"simulation": run})
     text = made.model_dump_json(indent=2)
     if output is not None:
         write_text(output, text + "\n")
@@ -109,6 +139,10 @@ def plan(
         click.echo(text)
     else:
         show_answer(problem, made)
+        if made.plan is not None and made.simulation is not None:
+            from hexsolve.cli.plan_simulated import show_simulated
+
+            show_simulated(made.plan, made.simulation)
         if output is not None:
             click.echo(f"wrote {output}", err=True)
     if made.status is Status.INFEASIBLE:
@@ -129,13 +163,15 @@ def _overridden(
 
 
 def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:
-    """Write the MILP in the format of the suffix.
+    """Write the MILP in the format of the suffix; .mps minimises the negated load.
 
     Raises
     ------
     InputError
         The suffix is neither .lp nor .mps, or the file cannot be written.
     """
+    import pulp
+
     from hexsolve.solver.placement.solve import make_task
 
     suffix = path.suffix.lower()
@@ -146,6 +182,7 @@ def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:
         if suffix == ".lp":
             model.writeLP(str(path))
         else:
-            model.writeMPS(str(path))
+            # MPS has no field for the sense that every reader knows: always a minimisation.
+            model.writeMPS(str(path), mpsSense=pulp.LpMinimize)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None

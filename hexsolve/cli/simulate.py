@@ -81,11 +81,13 @@ def simulate(
     from hexsolve.models.simulation.measures import summarise
     from hexsolve.models.simulation.trace import ChromeTrace, EventLog, Listeners
     from hexsolve.solver.online.predictors import make_predictor
-    from hexsolve.solver.online.registry import make_policy
+    from hexsolve.solver.online.registry import check_policy, make_policy
 
-    chosen, guess = make_policy(policy), make_predictor(predictor, seed)
+    check_policy(policy)
+    guess = make_predictor(predictor, seed)
     draws, resamples = np.random.default_rng(seed).spawn(2)
     problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
+    chosen = make_policy(policy, plan, seed)
     workflows, notes = resolve_workflows(problem, workload, count, rate, cv, draws)
     started = time.perf_counter()
     with ExitStack() as stack:

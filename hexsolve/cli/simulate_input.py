@@ -1,6 +1,5 @@
 """What `hexsolve simulate` runs: the cluster of a plan, and the workflows."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 
 from hexsolve.instances.files import read_data
 from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
-from hexsolve.instances.generators.from_classes import generate_from_class
+from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.instances.generators.registry import SHAPES
 from hexsolve.instances.importers.registry import read_trace
 from hexsolve.instances.resolve import load_problem
@@ -85,7 +84,8 @@ def resolve_workflows(
     planned = sum(each.rate_per_s for each in problem.workload.classes) * problem.load
     notes: tuple[str, ...] = ()
     if workload == "classes":
-        workflows = _from_classes(problem, count or DEFAULT_WORKFLOWS, rng)
+        classes = problem.workload.classes
+        workflows = draw_workflows(classes, count or DEFAULT_WORKFLOWS, rng)
     elif workload in SHAPES:
         workflows = list(SHAPES[workload].generate(count or DEFAULT_WORKFLOWS, rng))
     elif Path(workload).exists():
@@ -101,15 +101,3 @@ def resolve_workflows(
     chosen = rate or planned
     notes += (f"arrivals are composed: {chosen:g} workflows/s, CV of the gaps {cv:g}",)
     return compose_arrivals(workflows, gamma(chosen, cv), rng), notes
-
-
-def _from_classes(problem: PlanningProblem, count: int, rng: np.random.Generator) -> list[Workflow]:
-    """Return workflows of the instance's classes in the proportion of their rates."""
-    classes = problem.workload.classes
-    rates = np.array([each.rate_per_s for each in classes])
-    picks = rng.choice(len(classes), size=count, p=rates / rates.sum())
-    pools: list[list[Workflow]] = []
-    for index, each in enumerate(classes):
-        pools.append(generate_from_class(each, int((picks == index).sum()), rng))
-    used: Sequence[int] = picks.tolist()
-    return [pools[index].pop() for index in used]

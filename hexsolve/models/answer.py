@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -96,6 +96,9 @@ class Answer(Record):
         default=(), description="engines of the plan whose latencies were not measured, and why"
     )
     plan: Plan | None = None
+    simulation: dict[str, Any] | None = Field(
+        default=None, description="what a simulation of the plan gave, beside its promises"
+    )
 
 
 def count_instances(plan: Plan) -> tuple[InstanceCount, ...]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 from numpy.random import Generator
 
 from hexsolve.models.workflow import Call, Workflow
@@ -19,6 +20,17 @@ def generate_from_class(
     the class (one prefix group), so that they are found wherever a call of it ran before.
     """
     return [_workflow(workflow_class, number, rng) for number in range(count)]
+
+
+def draw_workflows(classes: Sequence[WorkflowClass], count: int, rng: Generator) -> list[Workflow]:
+    """Return `count` workflows of several classes in the proportion of their rates."""
+    rates = np.array([each.rate_per_s for each in classes])
+    picks = rng.choice(len(classes), size=count, p=rates / rates.sum())
+    pools = [
+        generate_from_class(each, int((picks == index).sum()), rng)
+        for index, each in enumerate(classes)
+    ]
+    return [pools[index].pop() for index in picks.tolist()]
 
 
 def _workflow(workflow_class: WorkflowClass, number: int, rng: Generator) -> Workflow:

@@ -128,8 +128,8 @@ def optimum_of(seed: int, objective: Objective) -> float:
 @pytest.mark.parametrize("solver", BACKENDS)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_out_of_time_claims_nothing_false(objective: Objective, solver: str) -> None:
-    problem = drawn(10)
-    best = optimum_of(10, objective)
+    problem = drawn(3)
+    best = optimum_of(3, objective)
     better = 1.0 if objective == "load" else -1.0
     for limit in (0.01, 0.15):
         outcome = solve(problem, objective, replace(exact(), time_s=limit), solver).outcome
@@ -147,7 +147,7 @@ def test_out_of_time_claims_nothing_false(objective: Objective, solver: str) -> 
 
 
 def test_progress_never_shows_a_bound_worse_than_the_relaxation() -> None:
-    problem = drawn(10)
+    problem = drawn(3)
     task = make_task(problem, "load")
     linear = relax(task.formulation(), exact()).run.objective
     assert linear is not None
@@ -165,7 +165,7 @@ def test_progress_never_shows_a_bound_worse_than_the_relaxation() -> None:
 
 
 def test_runs_repeat_exactly() -> None:
-    for seed, objective in ((1, "slo"), (3, "load"), (5, "cost")):
+    for seed, objective in ((4, "slo"), (3, "load"), (5, "cost")):
         first, second = (solved(drawn(seed), objective) for _ in range(2))
         assert first.plan == second.plan
         assert first.outcome.bound == second.outcome.bound

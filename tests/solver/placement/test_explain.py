@@ -157,7 +157,7 @@ def without_pipelines(posed: PlanningProblem) -> PlanningProblem:
 def test_exact_gains_are_those_of_a_larger_inventory(objective: Objective) -> None:
     compared = gained = 0
     for seed in range(600, 660):
-        posed = small(seed, 30, objective)
+        posed = small(seed, 24, objective)
         if posed is None:
             continue
         posed = without_pipelines(posed)
@@ -190,9 +190,9 @@ def test_exact_gains_are_those_of_a_larger_inventory(objective: Objective) -> No
             assert gain.one_gpu <= estimate.one_gpu + short + 1e-6 * abs(reached), seed
             gained += gain.one_node > 1e-4 * abs(reached)
         compared += 1
-        if compared == 5:
+        if compared == 3:
             break
-    assert compared >= 4
+    assert compared == 3
     if objective == "load":
         assert gained >= 2
 

@@ -35,7 +35,7 @@ def rented_by_node(problem: PlanningProblem, nodes: bool) -> PlanningProblem:
 def test_penalties_are_lower_bounds(objective: Objective, by_node: bool) -> None:
     """Forcing an instance of a candidate worsens the LP at least by its penalty."""
     compared = strict = 0
-    for seed in range(5):
+    for seed in range(4):
         problem = rented_by_node(drawn(seed), by_node)
         whole = make_task(problem, objective).formulation()
         relaxation = relax(whole, exact())
@@ -55,7 +55,7 @@ def test_penalties_are_lower_bounds(objective: Objective, by_node: bool) -> None
             assert worse >= penalty - TOLERANCE * max(1.0, abs(value)), (seed, column)
             compared += 1
             strict += penalty > 1e-3 * abs(value)
-    assert compared > 15
+    assert compared > 12
     # Penalties of zero would be lower bounds too.
     assert strict > 8
 
@@ -80,7 +80,7 @@ def test_staged_search_equals_the_whole_model_at_once(objective: Objective) -> N
         nodes += any(pool.billing == "node" for pool in problem.cluster.pools)
         stages += any(engine.pp > 1 for engine in problem.engines)
         paths += problem.slo_scale is not None
-        if compared == 9:
+        if compared == 6:
             break
     assert min(budgets, nodes, stages, paths) >= 1
 
@@ -128,8 +128,8 @@ def optimum_of(seed: int, objective: Objective) -> float:
 @pytest.mark.parametrize("solver", BACKENDS)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_out_of_time_claims_nothing_false(objective: Objective, solver: str) -> None:
-    problem = drawn(3)
-    best = optimum_of(3, objective)
+    problem = drawn(4)
+    best = optimum_of(4, objective)
     better = 1.0 if objective == "load" else -1.0
     for limit in (0.01, 0.15):
         outcome = solve(problem, objective, replace(exact(), time_s=limit), solver).outcome

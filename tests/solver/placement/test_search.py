@@ -80,7 +80,7 @@ def test_staged_search_equals_the_whole_model_at_once(objective: Objective) -> N
         nodes += any(pool.billing == "node" for pool in problem.cluster.pools)
         stages += any(engine.pp > 1 for engine in problem.engines)
         paths += problem.slo_scale is not None
-        if compared == 6:
+        if compared == 9:
             break
     assert min(budgets, nodes, stages, paths) >= 1
 

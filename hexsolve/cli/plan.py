@@ -16,7 +16,9 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.status import Status
 
 INFEASIBLE, NOTHING_FOUND = 3, 4
-FACTOR = FiniteFloat(min=1e-9, max=1e12)  # as in an instance file
+# Ranges as in an instance file.
+FACTOR = FiniteFloat(min=1e-9, max=1e12)
+LOAD = FiniteFloat(min=1e-3, max=1e6)
 
 
 @click.command("plan", epilog="Example: hexsolve plan my.yaml --objective cost -o plan.json")
@@ -53,7 +55,7 @@ FACTOR = FiniteFloat(min=1e-9, max=1e12)  # as in an instance file
     "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Solver threads."
 )
 @click.option("--slo-scale", type=FACTOR, help="Override.")
-@click.option("--load", type=FACTOR, help="Override.")
+@click.option("--load", type=LOAD, help="Override.")
 @click.option("--budget-per-hour", type=FACTOR, help="Override, US$/h.")
 @click.option(
     "--what-if", is_flag=True, help="Solve again with one more GPU and node of each type."

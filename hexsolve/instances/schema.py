@@ -12,6 +12,8 @@ from hexsolve.models.problem import ROLES, Role
 from hexsolve.models.workload import MAX_CLASSES, Rate, WorkflowClass
 
 Factor = Annotated[float, Field(ge=1e-9, le=1e12)]
+# Beyond this range flows drown in solver tolerances; scale the rates instead.
+LoadFactor = Annotated[float, Field(ge=1e-3, le=1e6)]
 
 
 def _name_or_inline(value: Any) -> str:
@@ -97,7 +99,7 @@ class Instance(Record):
         default=None,
         description="mean workflow latency allowed, in multiples of the standalone horizon",
     )
-    load: Factor = Field(default=1.0, description="factor on all arrival rates")
+    load: LoadFactor = Field(default=1.0, description="factor on all arrival rates")
     budget_per_hour: Factor | None = Field(default=None, description="US$/h")
     engines: Engines = Engines()
     assumptions: PlanningAssumptions = PlanningAssumptions()

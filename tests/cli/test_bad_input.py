@@ -104,8 +104,8 @@ MISTAKES: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
         ["rate_per_s", "1e-300", "allowed: greater than or equal to"],
     ),
     "absurd product": (
-        [("load", 1e-6), ("workload.classes.0.rate_per_s", 1e-6)],
-        ["workload.classes[0].calls[0]", "1e-12 calls/s", "allowed: 1e-08"],
+        [("load", 1e-3), ("workload.classes.0.rate_per_s", 1e-6)],
+        ["workload.classes[0].calls[0]", "1e-09 calls/s", "allowed: 1e-08"],
     ),
     "absurd node count": ([(f"{POOL}.nodes", 10**30)], ["nodes", "allowed: less than or equal"]),
     "cycle": (

@@ -65,7 +65,7 @@ def _point(point: OperatingPoint) -> str:
         case SingleCalls():
             return f"one call at a time, mean wait {_seconds(point.wait_s)}"
         case BatchCycle():
-            return f"batches of {_seconds(point.cycle_s)}"
+            return f"batches of {_seconds(point.cycle_s)}, mean wait {_seconds(point.wait_s)} more"
         case DecodeStep():
             return f"{_seconds(point.step_s)} per token"
         case MixedStep():
@@ -92,13 +92,13 @@ def _workflows(problem: PlanningProblem, plan: Plan) -> Table:
             _seconds(horizon),
             _seconds(latency),
             f"{latency / horizon:.2f}",
-            _waits(groups),
+            _waits(problem, groups),
             _steps(groups),
         )
     return table
 
 
-def _waits(groups: list[InstanceGroup]) -> str:
+def _waits(problem: PlanningProblem, groups: list[InstanceGroup]) -> str:
     """Return the range of queueing delays before prefill that the class may meet."""
     waits = []
     for group in groups:
@@ -106,7 +106,8 @@ def _waits(groups: list[InstanceGroup]) -> str:
             case SingleCalls() | MixedStep():
                 waits.append(group.operating_point.wait_s)
             case BatchCycle():
-                waits.append(group.operating_point.cycle_s / 2.0)
+                point = group.operating_point
+                waits.append(problem.workload.burstiness * point.cycle_s / 2.0 + point.wait_s)
     return _range(waits)
 
 

@@ -23,6 +23,9 @@ class BatchCycle(Record):
 
     kind: Literal["cycle"] = "cycle"
     cycle_s: float = Field(gt=0, description="mean duration of one batch, s")
+    wait_s: NonNegative = Field(
+        description="mean delay because batches vary and calls meet the longer ones, s"
+    )
 
 
 class DecodeStep(Record):

@@ -111,7 +111,7 @@ def _wait(serving: Serving, problem: PlanningProblem) -> float:
             return point.wait_s
         case BatchCycle() as point:
             # The rest of the batch in flight; the call's own batch counts as its prefill.
-            return problem.workload.burstiness * point.cycle_s / 2.0
+            return problem.workload.burstiness * point.cycle_s / 2.0 + point.wait_s
         case MixedStep() as point:
             return point.wait_s + point.decode_step_s / 2.0
     raise ValueError(f"{serving.group.role} groups prefill nothing")

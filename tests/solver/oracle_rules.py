@@ -92,7 +92,9 @@ def capacities(
         own = f1 * call.new_tokens + f2 * prefill_work(call.new_tokens, call.cached_tokens)
         batch = (a.prefill_utilisation_max * cycle - f0, cycle / pp * own)
         tokens = (float(pp * a.prefill_token_budget), cycle * call.new_tokens)
-        return [network, kv, batch, tokens]
+        rho = max(0.0, a.prefill_utilisation_max - f0 / cycle)
+        longer = beta * (1.0 + 2.0 * rho) / (2.0 * (1.0 - rho**2)) * own**2 * spread / pp
+        return [network, kv, batch, tokens, (point.wait_s, longer)]
     if isinstance(point, DecodeStep):
         c0, c1, c2 = engine.decode.affine_upper(point.batch_reference)
         tau = point.step_s
@@ -126,7 +128,7 @@ def first_token_seconds(problem: PlanningProblem, candidate: Candidate, call: Ca
         budget = problem.assumptions.prefill_token_budget
         _, f1, f2 = candidate.engine.prefill.affine_upper(budget)
         own = f1 * call.new_tokens + f2 * prefill_work(call.new_tokens, call.cached_tokens)
-        return (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s + own
+        return (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s + own + point.wait_s
     assert isinstance(point, MixedStep)
     return point.wait_s + chunked_seconds(problem, candidate, call) + point.decode_step_s / 2.0
 

@@ -201,7 +201,10 @@ def _point(
             return SingleCalls(wait_s=float(rng.choice([0.0, 0.1, 0.3, 0.5, 1.0, 3.0])))
         budget = problem.assumptions.prefill_token_budget
         overhead = engine.prefill.affine_upper(budget)[0]
-        return BatchCycle(cycle_s=overhead * float(rng.uniform(0.8, 20.0)))
+        return BatchCycle(
+            cycle_s=overhead * float(rng.uniform(0.8, 20.0)),
+            wait_s=float(rng.choice([0.0, 0.3, 1.0, 3.0, 10.0])),
+        )
     reference = float(rng.choice([1.0, 8.0, 32.0]))
     if role == "decode":
         overhead, per_sequence, per_token = engine.decode.affine_upper(reference)

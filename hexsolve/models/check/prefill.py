@@ -69,6 +69,33 @@ def prefill_cycle(view: PlanView) -> Iterator[Violation]:
             )
 
 
+def prefill_cycle_wait(view: PlanView) -> Iterator[Violation]:
+    """Require that batches of varying length delay calls no more than promised.
+
+    Batch k + 1 takes f0 and m for each arrival during batch k. With ρ the largest share of m that
+    `prefill_cycle` allows and v = Σ flow·E[m²] per instance, the batch that a call meets is longer
+    than the mean one by v/(1 − ρ²); the call waits for half of it, and for ρ of it once more
+    in its own batch: ``β·(1 + 2ρ)/(2·(1 − ρ²))·v ≤ W``.
+    """
+    given = view.problem.assumptions
+    for group in view.groups:
+        point = group.group.operating_point
+        if isinstance(point, BatchCycle):
+            rho = given.prefill_utilisation_max - batch_overhead(group.engine) / point.cycle_s
+            rho = max(rho, 0.0)
+            variation = sum(
+                s.calls_per_s
+                * batch_share(s.engine, s.call, given.prefill_token_budget) ** 2
+                * (1.0 + s.call.new_tokens_cv**2)
+                / group.group.pp
+                for s in group.servings
+            )
+            delay = view.problem.workload.burstiness * variation * (0.5 + rho) / (1.0 - rho * rho)
+            limit = point.wait_s * group.group.count
+            what = "β·(1 + 2ρ)/(2·(1 − ρ²))·v is"
+            yield from at_most("prefill_cycle_wait", delay, limit, "s", group.ids, what)
+
+
 def prefill_token_budget(view: PlanView) -> Iterator[Violation]:
     """Require that the batch gathered during one cycle holds no more tokens than it may."""
     for group in view.groups:
@@ -103,4 +130,11 @@ def prefill_kv(view: PlanView) -> Iterator[Violation]:
             yield from at_most("prefill_kv", tokens, limit, "tokens", group.ids, "KV pools hold")
 
 
-PREFILL_RULES = (prefill_wait, prefill_utilisation, prefill_cycle, prefill_token_budget, prefill_kv)
+PREFILL_RULES = (
+    prefill_wait,
+    prefill_utilisation,
+    prefill_cycle,
+    prefill_cycle_wait,
+    prefill_token_budget,
+    prefill_kv,
+)

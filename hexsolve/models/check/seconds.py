@@ -100,7 +100,7 @@ def first_token_seconds(serving: Serving, problem: PlanningProblem) -> float:
     if isinstance(point, BatchCycle):
         budget = problem.assumptions.prefill_token_budget
         own = batch_share(serving.engine, serving.call, budget)
-        return (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s + own
+        return (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s + own + point.wait_s
     assert isinstance(point, MixedStep)
     chunks = chunked_prefill(serving, problem.assumptions)
     return point.wait_s + chunks + point.decode_step_s / 2.0

@@ -15,6 +15,7 @@ RESOURCES = {
     "prefill_wait": "prefill compute",
     "prefill_utilisation": "prefill compute",
     "prefill_cycle": "prefill compute",
+    "prefill_cycle_wait": "prefill compute",
     "prefill_token_budget": "prefill batch size",
     "prefill_kv": "KV memory for prefill",
     "decode_step": "decode compute",

@@ -72,7 +72,18 @@ def _prefill_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[Op
     fixed = rules.fixed_seconds(engine)
     if fixed > 0:
         for factor in CYCLES_PER_FIXED_TIME:
-            yield BatchCycle(cycle_s=factor * fixed)
+            wait = _cycle_wait(rules, engine, factor * fixed)
+            if wait > 0.0:
+                yield BatchCycle(cycle_s=factor * fixed, wait_s=wait)
+
+
+def _cycle_wait(rules: GroupRules, engine: EnginePerformance, cycle: float) -> float:
+    """Return the wait at which the length of the cycle and the wait bind together, s."""
+    rate = rules.traffic.rate
+    marginal = rules.marginal_seconds(engine) / engine.pp
+    share = rules.assumptions.prefill_utilisation_max - rules.fixed_seconds(engine) / cycle
+    variation = share * float(rate @ rules.cycle_variation(engine)) / float(rate @ marginal)
+    return rules.cycle_excess(engine, cycle) * variation
 
 
 def _decode_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:

@@ -90,22 +90,43 @@ class GroupRules:
         """Prefill in back-to-back batches of mean duration D (gated service).
 
         A batch lasts at most ``f0 + Σ m``; the fixed part f0 is paid once per cycle. A call
-        waits for the rest of the batch in flight (``β · D/2``) and then for its own (``D + m``).
+        waits for the rest of the batch in flight (``β · D/2``) and then for its own (``D + m``),
+        and W more because batches vary (see `cycle_excess`). Nothing is served without any wait.
         """
+        if point.wait_s <= 0.0:
+            return None
         marginal = self.marginal_seconds(engine)
         duration = point.cycle_s
         offered = self.assumptions.prefill_utilisation_max - self.fixed_seconds(engine) / duration
         if offered <= 0.0:
             return None
+        excess = self.cycle_excess(engine, duration) * self.cycle_variation(engine)
         usage = {
             "prefill_cycle": marginal / engine.pp / offered,
+            "prefill_cycle_wait": excess / point.wait_s,
             "prefill_token_budget": duration
             * self.traffic.new
             / (engine.pp * self.assumptions.prefill_token_budget),
             **self._prefill_pool_and_link(engine),
         }
-        ttft = (1.0 + self.burstiness / 2.0) * duration + marginal
+        ttft = (1.0 + self.burstiness / 2.0) * duration + marginal + point.wait_s
         return self._candidate(engine, "prefill", point, usage, ttft)
+
+    def cycle_excess(self, engine: EnginePerformance, duration: float) -> float:
+        """``β·(1 + 2ρ) / (2·(1 − ρ²))`` at the largest share ρ of calls that the cycle allows.
+
+        A batch takes f0 and m for each arrival during the one before it, so that its duration B
+        has variance ``v·D/(1 − ρ²)``, ``v = Σ flow·E[m²]`` per instance. A call meets a batch of
+        mean ``E[B²]/D = D + v/(1 − ρ²)``: half of it is left, ρ of it is work for its own batch.
+        """
+        share = max(
+            0.0, self.assumptions.prefill_utilisation_max - self.fixed_seconds(engine) / duration
+        )
+        return self.burstiness * (1.0 + 2.0 * share) / (2.0 * (1.0 - share**2))
+
+    def cycle_variation(self, engine: EnginePerformance) -> Vector:
+        """``m²·(1 + cv²)/pp``: what a call/s adds to v, per class, s²."""
+        return self.marginal_seconds(engine) ** 2 * self.traffic.spread / engine.pp
 
     def _prefill_pool_and_link(self, engine: EnginePerformance) -> dict[str, Vector]:
         """KV of prompts in work and in transfer, prefixes kept for the next call, and the link."""

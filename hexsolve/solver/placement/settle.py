@@ -1,6 +1,5 @@
 """Operating points at which a plan's groups really run, rather than the grid points above them."""
 
-
 import numpy as np
 
 from hexsolve.models.plan import BatchCycle, DecodeStep, MixedStep, OperatingPoint, SingleCalls
@@ -61,10 +60,13 @@ def _wait(rules: GroupRules, busy: Vector, count: int, flow: Vector) -> float:
 
 
 def _cycle(rules: GroupRules, candidate: Candidate, count: int, flow: Vector) -> BatchCycle:
-    """``D = f0 · N / (utilisation_max · N − Σ flow · m / pp)``."""
+    """``D = f0 · N / (utilisation_max · N − Σ flow · m / pp)``, and the wait that goes with it."""
     marginal = rules.marginal_seconds(candidate.engine) / candidate.engine.pp
     left = rules.assumptions.prefill_utilisation_max - float(flow @ marginal) / count
-    return BatchCycle(cycle_s=rules.fixed_seconds(candidate.engine) / left * MARGIN)
+    cycle = rules.fixed_seconds(candidate.engine) / left * MARGIN
+    variation = float(flow @ rules.cycle_variation(candidate.engine)) / count
+    wait = rules.cycle_excess(candidate.engine, cycle) * variation * MARGIN
+    return BatchCycle(cycle_s=cycle, wait_s=wait)
 
 
 def _decode_terms(

@@ -57,9 +57,9 @@ CASES = [
         "bytes/s",
         problem=assuming(PROBLEM, max_batch=2),
     ),
-    # 1.5 · 0.7 + 0.08.
+    # 1.5 · 0.7 + 0.1 + 0.08.
     Case(
-        "ttft", changed(PLAN, "cycle", count=2, point__cycle_s=0.7), served("cycle"), 1.13, 1, "s"
+        "ttft", changed(PLAN, "cycle", count=2, point__cycle_s=0.7), served("cycle"), 1.23, 1, "s"
     ),
     # 0.03 / (1 − 0.5).
     Case(
@@ -93,14 +93,24 @@ CASES = [
         0.01995,
         "s",
     ),
-    # 0.61 s · 1 call/s · 100 tokens; time to first token 1.5 · 0.61 + 0.08 is still below 1.
+    # ρ = 0.95 − 0.02 / 0.5 = 0.91: (1 + 1.82) / (2 · (1 − 0.8281)) · 1 call/s · 0.08².
+    Case(
+        "prefill_cycle_wait",
+        changed(PLAN, "cycle", point__wait_s=0.01),
+        {"group": "cycle", "gpu": "A"},
+        2.82 / 0.3438 * 0.0064,
+        0.01,
+        "s",
+    ),
+    # 0.5 s · 1 call/s · 100 tokens.
     Case(
         "prefill_token_budget",
-        changed(PLAN, "cycle", point__cycle_s=0.61),
+        PLAN,
         {"group": "cycle", "gpu": "A"},
-        61,
-        60,
+        50,
+        49,
         "tokens",
+        problem=assuming(PROBLEM, prefill_token_budget=49),
     ),
     # (0.1 + 0.1 + 0.4) · 200 + (1 + 10 · 0.05) · 100 / 2 against 0.9 · 205.
     Case(
@@ -201,7 +211,7 @@ CASES = [
         "path",
         PLAN,
         {"workflow": "agent"},
-        2.9775,
+        3.0275,
         2.9222,
         "s",
         problem=PROBLEM.model_copy(update={"slo_scale": 2.0}),
@@ -235,7 +245,7 @@ CASES = [
         PLAN.model_copy(update={"slo_scale": 2.0}),
         {"field": "slo_scale"},
         2,
-        2.9775 / 1.4611,
+        3.0275 / 1.4611,
         "",
         restate=False,
     ),
@@ -244,7 +254,7 @@ CASES = [
         PLAN.model_copy(update={"latency_s": {"agent": 2.5}}),
         {"workflow": "agent", "field": "latency_s"},
         2.5,
-        2.9775,
+        3.0275,
         "s",
         restate=False,
     ),

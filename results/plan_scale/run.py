@@ -41,7 +41,7 @@ SMALL = {
 }  # fmt: skip
 SIZES = (48, 480, 10_000, 100_000)
 
-# Workflows per second and GPU: about 65 % of the fleet's largest load at SLO scale 4.
+# Workflows per second and GPU: about 70 % of the fleet's largest load at SLO scale 4.
 RATES = {"chat": 0.075, "tool-calling": 0.075, "text-to-sql": 0.015}
 RAG_RATE = 0.075
 SLO_SCALE = 4.0
@@ -164,13 +164,13 @@ def ratios(lines: list[dict[str, object]]) -> str:
     return "\n".join(said) + "\n"
 
 
-def report(lines: list[dict[str, object]]) -> str:
+def report(lines: list[dict[str, object]], repetitions: int) -> str:
     """Return the README with its measured part between the markers replaced."""
     text = (HERE / "README.md").read_text()
     begin, end = "<!-- measured -->\n", "<!-- end -->\n"
     before, after = text.split(begin)[0], text.split(end)[1]
     machine = (
-        f"Median of {REPETITIONS} solves, one solver thread, {os.cpu_count()} cores shared with "
+        f"Median of {repetitions} solve(s), one solver thread, {os.cpu_count()} cores shared with "
         f"other work (load average {min(float(str(x['load_average'])) for x in lines):.1f} to "
         f"{max(float(str(x['load_average'])) for x in lines):.1f}), "
         f"Python {platform.python_version()}:\n\n"
@@ -181,8 +181,9 @@ def report(lines: list[dict[str, object]]) -> str:
 
 def main() -> None:
     """Write the instances, measure, and write runs.csv and the README's table."""
-    options = argparse.ArgumentParser(description=__doc__)
+    options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--quick", action="store_true", help="one repetition, print only")
+    options.add_argument("--repetitions", type=int, default=REPETITIONS)
     options.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     options.add_argument("--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES)
     given = options.parse_args()
@@ -194,7 +195,7 @@ def main() -> None:
         path.write_text(yaml.safe_dump(instance(gpus), sort_keys=False))
         problem = load_problem(path)
         for objective in given.objectives:
-            lines.append(measure(problem, objective, 1 if given.quick else REPETITIONS))
+            lines.append(measure(problem, objective, 1 if given.quick else given.repetitions))
             print({key: value for key, value in lines[-1].items() if "_all" not in key}, flush=True)
     if given.quick:
         return
@@ -202,7 +203,7 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    (HERE / "README.md").write_text(report(lines))
+    (HERE / "README.md").write_text(report(lines, given.repetitions))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from hexsolve.solver.backends import Budget, Progress, Run, backend
 from hexsolve.solver.placement.candidates import Candidate
 from hexsolve.solver.placement.formulation import Formulation, Variation
 from hexsolve.solver.placement.relaxation import TOLERANCE, Relaxation, relax
+from hexsolve.solver.placement.totals import add_totals
 from hexsolve.solver.placement.traffic import Traffic
 from hexsolve.solver.result import Limit, relative_gap
 
@@ -66,6 +67,7 @@ def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
     sense = whole.model.sense
     budget = _reporting_bound(budget, bound, sense)
     first = task.formulation(relaxation.promising(PROMISING))
+    add_totals(first)
     run = backend(solver).solve(first.model, _first_budget(budget, bound, sense))
     if run.objective is None:
         final = backend(solver).solve(whole.model, budget)
@@ -97,6 +99,7 @@ def _completed(task: Task, budget: Budget, known: Found) -> Found:
     if set(rest) <= set(first.active) and run.limit in (Limit.NONE, Limit.GAP):
         return Found(first, _with_bound(run, limit, bound, sense), relaxation)
     second = task.formulation(sorted({*rest, *relaxation.used, *_built(first)}))
+    add_totals(second)
     second.model.hexsolve_start = _values(first)
     final = backend("highs").solve(second.model, budget)
     if _better(run.objective, final.objective, sense):

@@ -208,9 +208,8 @@ def _workflow_table(part: dict[str, Any]) -> Table:
             "Promised",
             "Simulated",
             "95 % CI",
-            "Promised/sim.",
-            "Scale prom.",
-            "Scale sim.",
+            "Ratio",
+            "Scale",
             "Slowdown",
         ),
     )

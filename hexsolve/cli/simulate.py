@@ -2,9 +2,10 @@
 
 import json
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 
@@ -12,6 +13,10 @@ from hexsolve.cli.progress import counting
 from hexsolve.cli.simulate_input import resolve_cluster, resolve_workflows
 from hexsolve.cli.simulate_screen import show_summary
 from hexsolve.models.errors import InputError
+
+if TYPE_CHECKING:
+    from hexsolve.models.simulation.cluster import SimulatedCluster
+    from hexsolve.models.simulation.trace import EventLog
 
 
 @click.command("simulate", epilog="Example: hexsolve simulate --policy workflow-fcfs -n 500")
@@ -51,7 +56,12 @@ from hexsolve.models.errors import InputError
     show_default=True,
     help="Simulate each workflow alone, for its slowdown.",
 )
-@click.option("--record", type=click.Path(path_type=Path), help="Write an event log (JSONL).")
+@click.option(
+    "--record",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write an event log: JSONL, or Parquet if FILE ends in .parquet.",
+)
 @click.option("--trace", type=click.Path(path_type=Path), help="Write a Perfetto/Chrome trace.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON on stdout.")
 def simulate(
@@ -79,11 +89,15 @@ def simulate(
     from hexsolve.models.simulation.engine import Simulation
     from hexsolve.models.simulation.horizon import standalone_horizons
     from hexsolve.models.simulation.measures import summarise
-    from hexsolve.models.simulation.trace import ChromeTrace, EventLog, Listeners
+    from hexsolve.models.simulation.parquet import check_pyarrow
+    from hexsolve.models.simulation.trace import ChromeTrace, Listeners
     from hexsolve.solver.online.predictors import make_predictor
     from hexsolve.solver.online.registry import check_policy, make_policy
 
     check_policy(policy)
+    if record is not None and record.suffix == ".parquet":
+        # Before the work, not after it.
+        check_pyarrow()
     guess = make_predictor(predictor, seed)
     draws, resamples = np.random.default_rng(seed).spawn(2)
     problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
@@ -93,7 +107,7 @@ def simulate(
     with ExitStack() as stack:
         listeners: list[EventLog | ChromeTrace] = []
         if record is not None:
-            listeners.append(EventLog(stack.enter_context(_open(record)), cluster))
+            listeners.append(stack.enter_context(_event_log(record, cluster)))
         chrome = ChromeTrace(cluster) if trace is not None else None
         if chrome is not None:
             listeners.append(chrome)
@@ -127,8 +141,22 @@ def simulate(
         show_summary(summary, plan, notes)
 
 
-def _open(path: Path) -> Any:
+@contextmanager
+def _event_log(path: Path, cluster: "SimulatedCluster") -> Iterator["EventLog"]:
+    """Yield an event log in the format that the name of the file asks for."""
+    from hexsolve.models.simulation.parquet import parquet_log
+    from hexsolve.models.simulation.trace import EventLog
+
+    if path.suffix == ".parquet":
+        with _open(path, "wb") as stream, parquet_log(stream, cluster) as log:
+            yield log
+    else:
+        with _open(path) as stream:
+            yield EventLog(stream, cluster)
+
+
+def _open(path: Path, mode: str = "w") -> IO[Any]:
     try:
-        return path.open("w", encoding="utf-8")
+        return path.open(mode, encoding=None if "b" in mode else "utf-8")
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None

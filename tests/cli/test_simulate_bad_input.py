@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,36 @@ def test_workflows_may_stand_in_any_order(tmp_path: Path, run: Run, answer: Answ
             summary.pop(key)
         results.append(summary)
     assert results[0] == results[1]
+
+
+def test_a_parquet_log(tmp_path: Path, run: Run, answer: Answer) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pyarrow is absent: hexsolve[parquet]")
+    path = tmp_path / "log.parquet"
+    ran = run("simulate", *answer, "-n", 5, "--record", path, "--json")
+    assert ran.code == 0, ran.err
+    events = parquet.read_table(path).column("event").to_pylist()
+    assert events.count("done") == json.loads(ran.out)["calls"]
+    assert events.count("workflow-done") == 5
+
+
+def test_a_parquet_log_without_pyarrow(
+    tmp_path: Path, run: Run, answer: Answer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    path = tmp_path / "log.parquet"
+    ran = run("simulate", *answer, "--record", path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: --record: ")
+    assert "pip install 'hexsolve[parquet]'" in ran.err
+    assert ran.err.count("\n") == 1
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("name", ["log.jsonl", "log.parquet"])
+def test_a_log_that_cannot_be_written(tmp_path: Path, run: Run, answer: Answer, name: str) -> None:
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow", reason="pyarrow is absent: hexsolve[parquet]")
+    path = tmp_path / "missing" / name
+    ran = run("simulate", *answer, "-n", 2, "--record", path)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == f"error: {path}: cannot be written: No such file or directory\n"

@@ -16,7 +16,7 @@ class EventLog:
     workflow), ``instance`` (name), ``tokens`` (length of the path) and ``emitted``.
     """
 
-    def __init__(self, stream: IO[str], cluster: SimulatedCluster) -> None:
+    def __init__(self, stream: IO[Any], cluster: SimulatedCluster) -> None:
         self._stream = stream
         self._names = [spec.name for spec in cluster.instances]
 

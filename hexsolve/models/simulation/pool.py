@@ -2,7 +2,7 @@
 
 from heapq import heappop, heappush
 
-from hexsolve.models.simulation.prefixes import PrefixTree
+from hexsolve.models.simulation.prefixes import NO_ORIGIN, PrefixTree
 
 
 class _Run:
@@ -115,6 +115,9 @@ class KVPool:
 
     def match(self, call: int, limit: int) -> int:
         """Return how many leading tokens of the call's path, up to `limit`, are present."""
+        tree = self._tree
+        if tree.workflow_of[call] not in self._count and not tree.root[call]:
+            return 0
         return self._locate(call, limit)[0]
 
     def unpinned(self, call: int, upto: int) -> int:
@@ -142,12 +145,16 @@ class KVPool:
         A call that becomes active takes at least what is present of its path; an active one may
         only hold more.
         """
+        tree = self._tree
+        workflow = tree.workflow_of[call]
+        if workflow not in self._count and tree.origin[call] == NO_ORIGIN:
+            # The first call here of its workflow, and it starts with nothing of another's.
+            self._hold_new(call, workflow, upto)
+            return 0
         found, run = self._locate(call, upto)
         present = found
         self.pinned += self.unpinned(call, upto)
         self.used += upto - present
-        tree = self._tree
-        workflow = tree.workflow_of[call]
         group = self._active.get(workflow)
         if group is None:
             group = self._active[workflow] = {}
@@ -168,6 +175,19 @@ class KVPool:
             before[1].detach(before[0])
         return found
 
+    def _hold_new(self, call: int, workflow: int, upto: int) -> None:
+        """Do what `hold` does where that is a single new run without a parent."""
+        self.pinned += upto
+        self.used += upto
+        run = _Run(call, 0, upto, None)
+        run.owners.append(call)
+        run.attached[upto] = 1
+        run.covered = upto
+        self._runs[call] = run
+        self._count[workflow] = 1
+        # Others of the workflow may be active and hold nothing but root text.
+        self._active.setdefault(workflow, {})[call] = (upto, run)
+
     def grow(self, tokens: int) -> None:
         """Pin `tokens` more at the ends of active calls; `release` is told each one's length."""
         self.pinned += tokens
@@ -179,12 +199,19 @@ class KVPool:
         workflow = tree.workflow_of[call]
         group = self._active[workflow]
         held, run = group.pop(call)
+        if group or tree.root[call]:
+            if tree.root[call]:
+                self._hold_root(call, held, 0)
+            self.pinned -= self.unpinned(call, length)
+        else:
+            self.pinned -= length
         if not group:
             del self._active[workflow]
-        if tree.root[call]:
-            self._hold_root(call, held, 0)
-        self.pinned -= self.unpinned(call, length)
-        if length > held:
+        if length > held > tree.start[call] and run.tip == call and run.end == held:
+            # It only adds tokens of its own at the end of its own run.
+            run.end = length
+            run.detach(held)
+        elif length > held:
             grown = self._continue(call, run, held, length)
             run.detach(held)
             run = grown

@@ -47,7 +47,11 @@ def _point(
             return _cycle(rules, candidate, count, flow)
         case DecodeStep() as point:
             fixed, per_call = _decode_terms(rules, candidate, point.batch_reference)
-            step = fixed / (1.0 - float(flow @ per_call) / count) * MARGIN
+            left = 1.0 - float(flow @ per_call) / count
+            # Without a fixed part the step time is free down to 0; the grid point stays.
+            if fixed <= 0.0 or left <= 0.0:
+                return None
+            step = fixed / left * MARGIN
             return DecodeStep(step_s=step, batch_reference=point.batch_reference)
         case MixedStep() as point:
             return _mixed(rules, candidate, point, count, flow)
@@ -89,7 +93,10 @@ def _mixed(
     if share <= 0.0:
         return None
     fixed, per_call = _decode_terms(rules, candidate, point.batch_reference)
-    delta = fixed / (1.0 - float(flow @ per_call) / count / (1.0 - share)) * MARGIN
+    left = 1.0 - float(flow @ per_call) / count / (1.0 - share)
+    if fixed <= 0.0 or left <= 0.0:
+        return None
+    delta = fixed / left * MARGIN
     service = work + np.ceil(rules.traffic.new / rules.assumptions.chunk_tokens) * delta
     return MixedStep(
         decode_step_s=delta,

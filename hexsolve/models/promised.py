@@ -12,6 +12,7 @@ from hexsolve.models.check.seconds import (
     first_token_seconds,
     output_token_seconds,
     prefill_alone,
+    prefill_seconds,
 )
 from hexsolve.models.check.transfer import (
     bandwidth,
@@ -147,7 +148,10 @@ def _use(view: PlanView, group: GroupView) -> GroupUse:
         link = bandwidth(view.problem, group.engine)
         held = sum(
             s.calls_per_s
-            * (prefill_alone(s.engine, s.call) + busy_transfer_seconds(view.problem, s.call, link))
+            * (
+                prefill_seconds(s, given.prefill_token_budget)
+                + busy_transfer_seconds(view.problem, s.call, link)
+            )
             * (s.call.new_tokens + s.call.cached_tokens)
             for s in group.servings
         )

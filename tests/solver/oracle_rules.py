@@ -82,14 +82,16 @@ def capacities(
     if isinstance(point, SingleCalls | BatchCycle):
         s = alone_seconds(engine, call)
         kept = (call.tool_seconds + d * a.reference_tpot_s) * call.cached_tokens / call.parallel
-        kv = (pool, (s + transfer_seconds(problem, call, link)) * call.prompt_tokens + kept)
+        sent = transfer_seconds(problem, call, link)
         if isinstance(point, SingleCalls):
+            kv = (pool, (s + sent) * call.prompt_tokens + kept)
             wait = 2.0 * point.wait_s
             queue = (wait, beta * (s / pp) ** 2 * spread + wait * s / pp)
             return [network, kv, queue, (a.prefill_utilisation_max, s / pp)]
         cycle = point.cycle_s
         f0, f1, f2 = engine.prefill.affine_upper(a.prefill_token_budget)
         own = f1 * call.new_tokens + f2 * prefill_work(call.new_tokens, call.cached_tokens)
+        kv = (pool, (cycle + point.wait_s + own + sent) * call.prompt_tokens + kept)
         batch = (a.prefill_utilisation_max * cycle - f0, cycle / pp * own)
         tokens = (float(pp * a.prefill_token_budget), cycle * call.new_tokens)
         rho = max(0.0, a.prefill_utilisation_max - f0 / cycle)

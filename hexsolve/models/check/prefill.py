@@ -7,6 +7,7 @@ from hexsolve.models.check.seconds import (
     batch_share,
     decode_steps,
     prefill_alone,
+    prefill_seconds,
 )
 from hexsolve.models.check.transfer import bandwidth, busy_transfer_seconds
 from hexsolve.models.check.view import PlanView
@@ -120,7 +121,7 @@ def prefill_kv(view: PlanView) -> Iterator[Violation]:
                 sent = busy_transfer_seconds(
                     view.problem, call, bandwidth(view.problem, group.engine)
                 )
-                active = prefill_alone(group.engine, call) + sent
+                active = prefill_seconds(serving, assumptions.prefill_token_budget) + sent
                 idle = call.tool_seconds + decode_steps(call) * assumptions.reference_tpot_s
                 prompt = call.new_tokens + call.cached_tokens
                 kept = idle * call.cached_tokens / call.parallel

@@ -53,6 +53,15 @@ def batch_share(engine: EnginePerformance, call: CallClass, token_budget: float)
     return per_token * call.new_tokens + c.p2 * token_pairs(call)
 
 
+def prefill_seconds(serving: Serving, token_budget: float) -> float:
+    """Return z, from the start of a call's prefill batch to its end, s: alone, or with others."""
+    point = serving.group.operating_point
+    if isinstance(point, SingleCalls):
+        return prefill_alone(serving.engine, serving.call)
+    assert isinstance(point, BatchCycle)
+    return point.cycle_s + point.wait_s + batch_share(serving.engine, serving.call, token_budget)
+
+
 def decode_alone(engine: EnginePerformance, call: CallClass) -> float:
     """Return the time of a decode step with this call only, at its mean context, s."""
     c = engine.decode

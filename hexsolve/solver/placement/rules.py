@@ -82,7 +82,7 @@ class GroupRules:
         usage = {
             "prefill_wait": busy + second_moment / (2.0 * point.wait_s),
             "prefill_utilisation": busy / self.assumptions.prefill_utilisation_max,
-            **self._prefill_pool_and_link(engine),
+            **self._prefill_pool_and_link(engine, seconds),
         }
         return self._candidate(engine, "prefill", point, usage, point.wait_s + seconds)
 
@@ -107,7 +107,7 @@ class GroupRules:
             "prefill_token_budget": duration
             * self.traffic.new
             / (engine.pp * self.assumptions.prefill_token_budget),
-            **self._prefill_pool_and_link(engine),
+            **self._prefill_pool_and_link(engine, duration + point.wait_s + marginal),
         }
         ttft = (1.0 + self.burstiness / 2.0) * duration + marginal + point.wait_s
         return self._candidate(engine, "prefill", point, usage, ttft)
@@ -128,14 +128,16 @@ class GroupRules:
         """``m²·(1 + cv²)/pp``: what a call/s adds to v, per class, s²."""
         return self.marginal_seconds(engine) ** 2 * self.traffic.spread / engine.pp
 
-    def _prefill_pool_and_link(self, engine: EnginePerformance) -> dict[str, Vector]:
+    def _prefill_pool_and_link(
+        self, engine: EnginePerformance, in_work: Vector
+    ) -> dict[str, Vector]:
         """KV of prompts in work and in transfer, prefixes kept for the next call, and the link."""
         traffic, given = self.traffic, self.assumptions
         bandwidth = instance_bandwidth(self.problem, engine)
         transfer = given.transfer_latency_s + traffic.transfer_bytes / (
             bandwidth * (1.0 - given.link_utilisation_max)
         )
-        held = (self.prefill_seconds(engine) + transfer) * (traffic.new + traffic.cached)
+        held = (in_work + transfer) * (traffic.new + traffic.cached)
         until_next = traffic.tool_seconds + traffic.decode_steps * given.reference_tpot_s
         kept = until_next * traffic.cached / traffic.parallel
         return {

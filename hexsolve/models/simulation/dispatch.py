@@ -26,7 +26,8 @@ def assign(simulation: "Simulation", call: RevealedCall, assignment: Assignment)
     if decode_priority is None:
         decode_priority = priority
     if stage == READY:
-        _check(simulation, call, assignment)
+        if not _is_possible(simulation, call, assignment):
+            raise _refusal(simulation, call, assignment)
         call.priority, call.decode_priority = priority, decode_priority
         call.prefill, call.decode = assignment.prefill, assignment.decode
         call.attempt += 1
@@ -129,10 +130,9 @@ def can_take(simulation: "Simulation", call: RevealedCall, number: int) -> bool:
     )
 
 
-def _check(simulation: "Simulation", call: RevealedCall, assignment: Assignment) -> None:
-    if not _is_possible(simulation, call, assignment):
-        raise PolicyError(
-            f"policy {simulation.policy.name!r} places call {call.number} "
-            f"({call.length} tokens) on instances {assignment.prefill} and "
-            f"{assignment.decode}; allowed: up, of the right role, with a large enough pool"
-        )
+def _refusal(simulation: "Simulation", call: RevealedCall, assignment: Assignment) -> PolicyError:
+    return PolicyError(
+        f"policy {simulation.policy.name!r} places call {call.number} "
+        f"({call.length} tokens) on instances {assignment.prefill} and "
+        f"{assignment.decode}; allowed: up, of the right role, with a large enough pool"
+    )

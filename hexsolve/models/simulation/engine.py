@@ -203,54 +203,61 @@ class Simulation:
         t, heap, dirty = self.now, self.heap, self.dirty
         while True:
             while heap and heap[0][0] == t:
-                self._handle(heappop(heap))
+                _, kind, key, version = heappop(heap)
+                HANDLERS[kind](self, key, version)
             while self._next_arrival == t:
                 self._arrive()
-            if self.waiting or self._changed:
+            if self.decide_now or self._changed:
                 self._decide()
             if dirty:
-                numbers = sorted(dirty) if len(dirty) > 1 else list(dirty)
-                dirty.clear()
-                for number in numbers:
-                    self._start(number)
+                if len(dirty) == 1:
+                    self._start(dirty.pop())
+                else:
+                    numbers = sorted(dirty)
+                    dirty.clear()
+                    for number in numbers:
+                        self._start(number)
             # Whoever looks from now on sees what was just started.
             self.again = True
             if not ((heap and heap[0][0] == t) or dirty or self.decide_now):
                 return
 
-    def _handle(self, event: tuple[int, int, int, int]) -> None:
-        t, kind, key, version = event
-        if kind == STEP:
-            instance = self.instances[key]
-            assert not isinstance(instance, PrefillInstance)
-            if version == instance.version:
-                self._end_steps(instance)
-        elif kind == PREFILL_END:
-            self._end_batch(key, version)
-        elif kind == FLOW_END:
-            call = self.live.get(key)
-            if call is not None and call.flow_version == version:
-                self._end_flow(call)
-        elif kind == LANDING:
-            call = self.live.get(key)
-            if call is not None and call.attempt == version and call.stage == TRANSFER:
-                self._land(call)
-        elif kind == REVEAL:
-            self._reveal(key, self.pending.pop(key))
-        elif kind == PREFILL_FREE:
-            self.dirty.add(key)
-        elif kind == FAILURE:
-            recover(self, key) if version else fail(self, key)
-        elif kind == PLAN:
-            plan = self.plans.pop(key, None)
-            if plan is not None:
-                self._apply(plan)
-        else:
-            self._changed = True
-            # With nothing else to come, a policy that holds calls this long never places them.
-            self._idle_epochs = 0 if self.heap else self._idle_epochs + 1
-            if self._idle_epochs < IDLE_EPOCHS:
-                heappush(self.heap, (t + self._epoch, EPOCH, 0, 0))
+    def _steps_due(self, number: int, version: int) -> None:
+        instance = self.instances[number]
+        assert not isinstance(instance, PrefillInstance)
+        if version == instance.version:
+            self._end_steps(instance)
+
+    def _flow_ends(self, number: int, version: int) -> None:
+        call = self.live.get(number)
+        if call is not None and call.flow_version == version:
+            self._end_flow(call)
+
+    def _landing(self, number: int, attempt: int) -> None:
+        call = self.live.get(number)
+        if call is not None and call.attempt == attempt and call.stage == TRANSFER:
+            self._land(call)
+
+    def _prefill_free(self, number: int, _: int) -> None:
+        self.dirty.add(number)
+
+    def _failure(self, number: int, recovers: int) -> None:
+        recover(self, number) if recovers else fail(self, number)
+
+    def _plan_due(self, number: int, _: int) -> None:
+        plan = self.plans.pop(number, None)
+        if plan is not None:
+            self._apply(plan)
+
+    def _epoch_due(self, _: int, __: int) -> None:
+        self._changed = True
+        # With nothing else to come, a policy that holds calls this long never places them.
+        self._idle_epochs = 0 if self.heap else self._idle_epochs + 1
+        if self._idle_epochs < IDLE_EPOCHS:
+            heappush(self.heap, (self.now + self._epoch, EPOCH, 0, 0))
+
+    def _reveal_due(self, number: int, _: int) -> None:
+        self._reveal(number, self.pending.pop(number))
 
     # ------------------------------------------------------------------ workflows
 
@@ -469,7 +476,9 @@ class Simulation:
         instance = self.instances[number]
         if not instance.up:
             return
-        if isinstance(instance, PrefillInstance):
+        if isinstance(instance, DecodeInstance):
+            self._start_decode(instance)
+        elif isinstance(instance, PrefillInstance):
             started = instance.start(self.now)
             if started is not None:
                 batch, span, occupied = started
@@ -479,8 +488,6 @@ class Simulation:
                 if self.listener is not None:
                     for call, _ in instance.batches[batch]:
                         self.listener.call("prefill", self.now, call, number)
-        elif isinstance(instance, DecodeInstance):
-            self._start_decode(instance)
         else:
             end = instance.start(self.now, self.again)
             if end >= 0:
@@ -545,3 +552,17 @@ class Simulation:
             f"{call.workflow.name!r} ({call.length} tokens): no instance that is up can take it, "
             f"or policy {self.policy.name!r} does not place it"
         )
+
+
+# What to do with an event, by its kind.
+HANDLERS: tuple[Callable[[Simulation, int, int], None], ...] = (
+    Simulation._failure,
+    Simulation._end_batch,
+    Simulation._prefill_free,
+    Simulation._flow_ends,
+    Simulation._landing,
+    Simulation._steps_due,
+    Simulation._reveal_due,
+    Simulation._plan_due,
+    Simulation._epoch_due,
+)

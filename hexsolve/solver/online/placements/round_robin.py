@@ -1,7 +1,5 @@
 """Round robin over the instances of each role."""
 
-# ruff: noqa: ARG002 -- hooks are called with more than some implementations use
-
 from collections.abc import Sequence
 
 from hexsolve.models.simulation.calls import RevealedCall
@@ -16,25 +14,27 @@ class RoundRobin:
 
     def __init__(self) -> None:
         self._entry = self._decode = 0
+        self._entries: Sequence[InstanceView] = ()
 
     def start(self, view: ClusterView) -> None:
         """Begin with the first instances."""
         self._entry = self._decode = 0
+        self._entries = view.prefills + view.mixed
 
     def choose(self, view: ClusterView, call: RevealedCall) -> tuple[int, int] | None:
         """Return the next pair in turn."""
-        entry = _next(view, view.prefills + view.mixed, self._entry, call)
+        entries = self._entries
+        entry = _next(view, entries, self._entry, call)
         if entry < 0:
             return None
-        entries = len(view.prefills) + len(view.mixed)
-        first = (view.prefills + view.mixed)[entry].number
-        if view.instances[first].role == "mixed":
-            self._entry = (entry + 1) % entries
+        first = entries[entry].number
+        if entries[entry].role == "mixed":
+            self._entry = (entry + 1) % len(entries)
             return first, first
         second = _next(view, view.decodes, self._decode, call)
         if second < 0:
             return None
-        self._entry = (entry + 1) % entries
+        self._entry = (entry + 1) % len(entries)
         self._decode = (second + 1) % len(view.decodes)
         return first, view.decodes[second].number
 

@@ -142,8 +142,19 @@ def choose(seed: int, call: int, attempt: int, prefills, decodes, mixed):
     return p, d, float(rng.randint(0, 3)), float(rng.randint(0, 3))
 
 
+def rank(seed: int, now: int, instance: int, calls: Sequence[int]) -> list[float]:
+    """Priorities that change with the clock and the queue: the same in any simulator."""
+    rng = random.Random(f"{seed} {now} {instance} {list(calls)}")
+    return [float(rng.randint(0, 3)) for _ in calls]
+
+
+def ranks(seed: int) -> bool:
+    """Whether the policy of a scenario ranks queues anew: in every third."""
+    return seed % 3 == 0
+
+
 class Scripted:
-    """The policy of `choose`."""
+    """The policy of `choose` and `rank`."""
 
     name = "scripted"
     epoch_s = None
@@ -151,6 +162,7 @@ class Scripted:
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
+        self.ranks_batches = ranks(seed)
 
     def start(self, view: ClusterView) -> None:
         pass
@@ -172,6 +184,11 @@ class Scripted:
 
     def plan(self, view: ClusterView) -> Plan | None:
         return None
+
+    def rank(
+        self, view: ClusterView, instance: int, queued: Sequence[RevealedCall]
+    ) -> Sequence[float]:
+        return rank(self.seed, view.now, instance, [call.number for call in queued])
 
     def completed(self, view: ClusterView, call: RevealedCall) -> None:
         pass

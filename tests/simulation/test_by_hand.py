@@ -160,6 +160,46 @@ def test_plans_apply_after_their_latency():
     assert list(record.times["prefill_start"]) == pytest.approx([0.9, 0.8, 0.7])
 
 
+class Ager(BasePolicy):
+    """Serves the shortest prompt first, unless a call has waited for 0.4 s."""
+
+    name = "ager"
+    ranks_batches = True
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[float, int]] = []
+
+    def place(self, view, ready):
+        return [(call, Assignment(0, 1, 0.0)) for call in ready]
+
+    def rank(self, view, instance, queued):
+        self.asked.append((view.now_s, len(queued)))
+        return [
+            -1.0 if view.now_s - call.revealed_s >= 0.4 else float(call.prompt_tokens)
+            for call in queued
+        ]
+
+
+def test_queues_are_ranked_anew_before_each_batch():
+    """A prompt of n tokens takes n ms; the long one waits until it has waited for too long."""
+    ager = Ager()
+    prompts = [100, 300, 150, 200, 50, 50]
+    arrivals = [0.0, 0.01, 0.02, 0.03, 0.3, 0.47]
+    workflows = [
+        chain(Call(prompt, 1), name=f"w{n}", arrival=arrival)
+        for n, (prompt, arrival) in enumerate(zip(prompts, arrivals, strict=True))
+    ]
+    on = cluster(instance_options={"max_batch": 1})
+    record = Simulation(on, workflows, ager, OraclePredictor()).run()
+    # At 0.25 s the 200 goes before the 300; at 0.45 s the 300 has waited, at 0.75 s the last two
+    # are as old as they are short.
+    assert list(record.times["prefill_start"]) == pytest.approx([0.0, 0.45, 0.1, 0.25, 0.75, 0.8])
+    assert ager.asked == [
+        (pytest.approx(time), queued)
+        for time, queued in ((0.0, 1), (0.1, 3), (0.25, 2), (0.45, 2), (0.75, 2), (0.8, 1))
+    ]
+
+
 class Idler(BasePolicy):
     name = "idler"
     epoch_s = 0.1

@@ -6,14 +6,19 @@ from hypothesis import strategies as st
 
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.record import RunRecord
-from tests.simulation.reference import FEMTO, Reference
-from tests.simulation.scenarios import Guess, Scripted, choose, random_scenario
+from tests.simulation.reference import Reference
+from tests.simulation.reference_state import FEMTO
+from tests.simulation.scenarios import Guess, Scripted, choose, random_scenario, rank, ranks
 
 
 def run_both(seed: int, scale: int = 1) -> tuple[Reference, RunRecord]:
     cluster, workflows = random_scenario(seed, scale)
     reference = Reference(
-        cluster, workflows, lambda *call: choose(seed, *call), Guess(seed).predict
+        cluster,
+        workflows,
+        lambda *call: choose(seed, *call),
+        Guess(seed).predict,
+        (lambda *queue: rank(seed, *queue)) if ranks(seed) else None,
     )
     reference.run()
     record = Simulation(cluster, workflows, Scripted(seed), Guess(seed)).run()

@@ -3,6 +3,7 @@
 from bisect import insort
 from collections.abc import Callable, Sequence
 from copy import copy
+from functools import partial
 from heapq import heappop, heappush
 
 from hexsolve.models.errors import HexsolveError
@@ -479,6 +480,8 @@ class Simulation:
         if isinstance(instance, DecodeInstance):
             self._start_decode(instance)
         elif isinstance(instance, PrefillInstance):
+            if self.policy.ranks_batches and instance.queue_changed:
+                self._rank(instance)
             started = instance.start(self.now)
             if started is not None:
                 batch, span, occupied = started
@@ -494,6 +497,11 @@ class Simulation:
                 heappush(self.heap, (end, STEP, number, instance.version))
             for call, alone in instance.preempted:
                 self._preempt(instance, call, alone)
+
+    def _rank(self, instance: PrefillInstance) -> None:
+        """Let the policy order the queue of a free instance anew."""
+        if instance.queue and instance.free_at <= self.now:
+            instance.rank(partial(self.policy.rank, self.view, instance.number))
 
     def _start_decode(self, instance: DecodeInstance) -> None:
         now = self.now

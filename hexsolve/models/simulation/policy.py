@@ -50,11 +50,14 @@ class Policy(Protocol):
         `plan` is called this often, s; None = never by time.
     epoch_on_change : bool
         `plan` is called after each instant at which calls became ready or complete.
+    ranks_batches : bool
+        `rank` is called before a prefill instance forms a batch.
     """
 
     name: str
     epoch_s: float | None
     epoch_on_change: bool
+    ranks_batches: bool
 
     def start(self, view: "ClusterView") -> None:
         """Begin a run: forget the last one."""
@@ -72,6 +75,15 @@ class Policy(Protocol):
     def plan(self, view: "ClusterView") -> Plan | None:
         """Re-plan at an epoch; not called again before the last plan was applied."""
 
+    def rank(
+        self, view: "ClusterView", instance: int, queued: Sequence[RevealedCall]
+    ) -> Sequence[float]:
+        """Return new priorities of the calls queued at a prefill instance, in their order.
+
+        Called when an instance that is free looks at its queue and calls have joined or left that
+        since the last time. `queued` are in the order in which they were placed.
+        """
+
     def completed(self, view: "ClusterView", call: RevealedCall) -> None:
         """Learn that `call` is complete; its output length is ``call.emitted``."""
 
@@ -82,6 +94,7 @@ class BasePolicy:
     name = "base"
     epoch_s: float | None = None
     epoch_on_change = False
+    ranks_batches = False
 
     def start(self, view: "ClusterView") -> None:
         """Begin a run."""
@@ -95,6 +108,12 @@ class BasePolicy:
     def plan(self, view: "ClusterView") -> Plan | None:
         """Re-plan; here never."""
         return None
+
+    def rank(
+        self, view: "ClusterView", instance: int, queued: Sequence[RevealedCall]
+    ) -> Sequence[float]:
+        """Rank a queue anew; here as it is."""
+        return [call.priority for call in queued]
 
     def completed(self, view: "ClusterView", call: RevealedCall) -> None:
         """Learn that `call` is complete."""

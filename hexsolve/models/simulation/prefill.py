@@ -1,6 +1,7 @@
 """A prefill instance: one queue, batches under a token budget, nothing in flight preempted."""
 
-from heapq import heappop, heappush
+from collections.abc import Callable, Sequence
+from heapq import heapify, heappop, heappush
 
 from hexsolve.models.simulation.calls import PREFILLING, QUEUED, RevealedCall
 from hexsolve.models.simulation.clock import prefill_ticks
@@ -23,6 +24,7 @@ class PrefillInstance:
         "pending_tokens",
         "pool",
         "queue",
+        "queue_changed",
         "spec",
         "up",
     )
@@ -32,6 +34,7 @@ class PrefillInstance:
         self.spec = spec
         self.pool = pool
         self.queue: list[Entry] = []
+        self.queue_changed = False
         self.pending_tokens = 0
         self.batches: dict[int, list[tuple[RevealedCall, int]]] = {}
         self.next_batch = 0
@@ -48,12 +51,23 @@ class PrefillInstance:
         new = length - self.pool.match(call.number, length)
         call.expected_new = new if new else 1
         self.pending_tokens += call.expected_new
+        self.queue_changed = True
         heappush(self.queue, (call.priority, call.sequence, call.ticket, call))
 
     def dequeue(self, call: RevealedCall) -> None:
         """Forget a queued call."""
         call.ticket += 1
         self.pending_tokens -= call.expected_new
+
+    def rank(self, priorities: Callable[[Sequence[RevealedCall]], Sequence[float]]) -> None:
+        """Give the queued calls new priorities."""
+        self.queue_changed = False
+        calls = [call for _, _, ticket, call in self.queue if ticket == call.ticket]
+        calls.sort(key=lambda call: call.sequence)
+        for call, priority in zip(calls, priorities(tuple(calls)), strict=True):
+            call.priority = priority
+        self.queue = [(call.priority, call.sequence, call.ticket, call) for call in calls]
+        heapify(self.queue)
 
     def start(self, now: int) -> tuple[int, int, int] | None:
         """Form a batch if idle; return (number of the batch, its ticks, ticks until free)."""
@@ -92,6 +106,7 @@ class PrefillInstance:
             batch.append((call, ticket))
         if not batch:
             return None
+        self.queue_changed = True
         performance = spec.performance
         span = prefill_ticks(performance.prefill, tokens, double_work)
         occupied = -(-span // performance.pp)

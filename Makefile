@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup plan test test-slow lint format bench results catalog calibrate clean
+.PHONY: help setup plan simulate test test-slow lint format bench results catalog calibrate clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -23,6 +23,9 @@ $(STAMP): pyproject.toml
 plan: setup  ## plan the embedded default instance
 	$(VENV)/bin/hexsolve plan
 
+simulate: setup  ## simulate the planned default instance
+	$(VENV)/bin/hexsolve simulate
+
 test: setup  ## run the tests (under 5 minutes on 2 cores)
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 
@@ -38,11 +41,14 @@ format: setup  ## let ruff format the code
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
-bench: setup  ## planning time from 48 to 100,000 GPUs
+bench: setup  ## planning time from 48 to 100,000 GPUs; speed of the simulation
 	$(RUN) results/plan_scale/run.py
+	$(RUN) results/speed/run.py
 
 results: setup bench  ## regenerate what stands in results/ and needs no other tool
 	$(RUN) results/plan_vs_aiconfigurator/compare.py
+	$(RUN) results/plan_vs_simulation/run.py
+	$(RUN) results/fidelity/run.py
 
 catalog: setup  ## regenerate the workflow classes that ship
 	$(RUN) -m hexsolve.instances.workflow_catalog_build

@@ -101,12 +101,14 @@ def instance(gpus: int) -> dict[str, object]:
     }
 
 
-def measure(problem: PlanningProblem, objective: Objective, repetitions: int) -> dict[str, object]:
+def measure(
+    problem: PlanningProblem, objective: Objective, repetitions: int, time_limit_s: float
+) -> dict[str, object]:
     """Return one line of the table: medians over whole solves, and what was proven."""
     walls, cpus, loads = [], [], []
     answer: Solution | None = None
     for _ in range(repetitions):
-        budget = Budget(time_s=TIME_LIMIT_S, gap=GAP, threads=1)
+        budget = Budget(time_s=time_limit_s, gap=GAP, threads=1)
         wall, cpu = time.perf_counter(), time.process_time()
         answer = solve(problem, objective, budget)
         walls.append(time.perf_counter() - wall)
@@ -184,6 +186,7 @@ def main() -> None:
     options = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     options.add_argument("--quick", action="store_true", help="one repetition, print only")
     options.add_argument("--repetitions", type=int, default=REPETITIONS)
+    options.add_argument("--time-limit", type=float, default=TIME_LIMIT_S, help="seconds a solve")
     options.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     options.add_argument("--objectives", nargs="+", default=list(OBJECTIVES), choices=OBJECTIVES)
     given = options.parse_args()
@@ -195,7 +198,8 @@ def main() -> None:
         path.write_text(yaml.safe_dump(instance(gpus), sort_keys=False))
         problem = load_problem(path)
         for objective in given.objectives:
-            lines.append(measure(problem, objective, 1 if given.quick else given.repetitions))
+            repetitions = 1 if given.quick else given.repetitions
+            lines.append(measure(problem, objective, repetitions, given.time_limit))
             print({key: value for key, value in lines[-1].items() if "_all" not in key}, flush=True)
     if given.quick:
         return

@@ -69,6 +69,7 @@ def test_laws_hold_at_every_event(seed):
     assert auditor.area / 1e15 == pytest.approx(flow, rel=1e-9)
     # All KV is released.
     assert all(each.pool.pinned == 0 for each in simulation.instances)
+    assert all(0 <= each.mean_kv_tokens <= each.kv_capacity_tokens for each in record.instances)
     outputs = [call.output_tokens for w in simulation.workflows for call in w.calls]
     assert list(record.counts["output_tokens"]) == outputs
 
@@ -123,3 +124,16 @@ def test_exponential_service_waits_as_in_m_m_1(load):
 def confidence(means: list[float]) -> float:
     """Half the 99.9 % confidence interval of a mean of ten replications (t with 9 degrees)."""
     return float(4.78 * np.std(means, ddof=1) / np.sqrt(len(means)))
+
+
+def test_what_a_pool_keeps_does_not_grow_with_the_run():
+    """Calls that share nothing leave cache behind; what does not fit must be forgotten."""
+    workflows = [Workflow(f"w{n}", 0.5 * n, (Call(100, 50),)) for n in range(200)]
+    on = cluster(performance=engine(capacity=1000))
+    simulation = Simulation(on, workflows, make_policy("round-robin"), OraclePredictor())
+    most = 0
+    for until in range(1, 120):
+        simulation.run(until_s=float(until))
+        most = max(most, *(each.pool.used for each in simulation.instances))
+    assert simulation.record.done == 200
+    assert 1000 <= most <= 1150

@@ -145,6 +145,9 @@ class KVPool:
         A call that becomes active takes at least what is present of its path; an active one may
         only hold more.
         """
+        if self.used > self.capacity:
+            # Not needed yet, but what is kept beyond the pool would grow with the run.
+            self.evict()
         tree = self._tree
         workflow = tree.workflow_of[call]
         if workflow not in self._count and tree.origin[call] == NO_ORIGIN:

@@ -203,7 +203,8 @@ class SteppingInstance:
             pool.grow((k - self.begun) * batch)
         span = k * self.first + self.growth * (k * (k - 1) // 2)
         self.busy += span
-        self.kv_ticks += span * (2 * pool.used - k * batch) // 2
+        # Cache beyond the pool is evicted late: what is present never exceeds it.
+        self.kv_ticks += span * min(2 * pool.used - k * batch, 2 * pool.capacity) // 2
         self.step_tokens += k * batch
         self.finished_steps += k
         self.steps += k

@@ -76,7 +76,10 @@ def _validate_call(calls: tuple[Call, ...], index: int, call: Call, where: str) 
     for parent in call.parents:
         if not 0 <= parent < index:
             raise InputError(
-                f"parents holds {parent}; allowed: indices of earlier calls, 0…{index - 1}",
+                f"parents holds {parent}; allowed: "
+                + (
+                    f"indices of earlier calls, 0…{index - 1}" if index else "none, it is the first"
+                ),
                 field=where,
             )
     if not -1 <= call.prefix_call < index:

@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import counting
 from hexsolve.cli.simulate_input import resolve_cluster, resolve_workflows
 from hexsolve.cli.simulate_screen import show_summary
@@ -34,10 +35,10 @@ if TYPE_CHECKING:
     help="classes: those of the instance; a generator's name; a workflow file or a trace.",
 )
 @click.option("-n", "--workflows", "count", type=click.IntRange(min=1), help="How many.")
-@click.option("--rate", type=click.FloatRange(min=0.0, min_open=True), help="Workflows/s.")
+@click.option("--rate", type=FiniteFloat(min=1e-9, max=1e9), help="Workflows/s.")
 @click.option(
     "--cv",
-    type=click.FloatRange(min=0.0, min_open=True),
+    type=FiniteFloat(min=1e-9, max=1e9),
     default=1.0,
     show_default=True,
     help="Coefficient of variation of the gaps between arrivals; 1 = Poisson.",

@@ -5,7 +5,7 @@ It follows docs/simulation.md and shares no code with the engine beyond the inpu
 
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.workflow import Workflow
-from tests.simulation.reference_state import FEMTO, RefCall, RefInstance, RefPool, Token, ticks
+from tests.simulation.reference_state import PICO, RefCall, RefInstance, RefPool, Token, ticks
 
 
 class Reference:
@@ -318,7 +318,7 @@ class Reference:
                 self.instances[call.prefill].spec.performance.kv_bytes_per_token
             )
             if missing:
-                call.remaining_work = missing * bytes_per_token * FEMTO
+                call.remaining_work = missing * bytes_per_token * PICO
                 self.flows.append(c)
             else:
                 self.landings[c] = self.now + self.latency

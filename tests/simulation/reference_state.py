@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 from hexsolve.models.simulation.cluster import SimulatedInstance
 
-FEMTO = 10**15
+PICO = 10**12
 Token = tuple[object, int]
 
 
 def ticks(seconds: float) -> int:
-    return round(seconds * FEMTO)
+    return round(seconds * PICO)
 
 
 @dataclass

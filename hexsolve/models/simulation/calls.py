@@ -54,15 +54,33 @@ class RevealedCall:
     """
 
     # Class attributes are the initial values: most calls never change most of them.
-    emitted = attempt = ticket = preemptions = 0
-    cached = computed = transferred = filled = promise = 0
-    expected_new = expected_output = 0
-    flow_version = flow_work = flow_rate = flow_since = 0
-    prefill = decode = sequence = -1
-    prefill_start = prefill_end = first_token = landed = finished = -1
-    priority = decode_priority = 0.0
-    stage = READY
-    forbidden: tuple[int, ...] = ()
+    emitted: int = 0
+    attempt: int = 0
+    ticket: int = 0
+    preemptions: int = 0
+    cached: int = 0
+    computed: int = 0
+    transferred: int = 0
+    filled: int = 0
+    promise: int = 0
+    expected_new: int = 0
+    expected_output: int = 0
+    flow_version: int = 0
+    flow_work: int = 0
+    flow_rate: int = 0
+    flow_since: int = 0
+    prefill: int = -1
+    decode: int = -1
+    sequence: int = -1
+    prefill_start: int = -1
+    prefill_end: int = -1
+    first_token: int = -1
+    landed: int = -1
+    finished: int = -1
+    priority: float = 0.0
+    decode_priority: float = 0.0
+    stage: int = READY
+    forbidden: tuple[int, ...]
 
     def __init__(
         self,
@@ -83,6 +101,7 @@ class RevealedCall:
         self.prompt_tokens = self.length = prompt_tokens
         self.predicted_output = predicted_output
         self.revealed = revealed
+        self.forbidden = ()
 
     @property
     def done(self) -> bool:

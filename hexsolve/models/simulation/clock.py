@@ -2,11 +2,11 @@
 
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients, PrefillCoefficients
 
-TICKS_PER_SECOND = 10**15
+TICKS_PER_SECOND = 10**12
 
 
 def to_ticks(seconds: float) -> int:
-    """Return `seconds` in ticks of 1 fs, rounded."""
+    """Return `seconds` in ticks of 1 ps, rounded."""
     return round(seconds * TICKS_PER_SECOND)
 
 

@@ -6,12 +6,15 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup plan simulate test test-slow lint format bench results catalog calibrate clean
+.PHONY: help setup compile plan simulate test test-slow lint format bench results catalog calibrate clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
 
-setup: $(STAMP)  ## create .venv and install hexsolve with its development tools
+setup: $(STAMP) compile  ## create .venv, install hexsolve with its development tools, compile the simulator
+
+compile: $(STAMP)  ## compile the simulator, if there is a C compiler and it has changed
+	@$(RUN) -m hexsolve.native.build || true
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -28,16 +31,17 @@ simulate: setup  ## simulate the planned default instance
 
 test: setup  ## run the tests (under 5 minutes on 2 cores)
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow"
+	HEXSOLVE_NATIVE=0 $(RUN) -m pytest -q tests/simulation/test_exactness.py
 
 test-slow: setup  ## run the slow tests as well
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile
 
-lint: setup  ## ruff and mypy --strict
+lint: $(STAMP)  ## ruff and mypy --strict
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-format: setup  ## let ruff format the code
+format: $(STAMP)  ## let ruff format the code
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
 
@@ -72,4 +76,4 @@ calibrate: setup  ## refit the shipped latency coefficients (needs the tables an
 	$(RUN) results/calibration/study.py --data $(DATA)
 
 clean:  ## remove .venv and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info hexsolve/native/lib

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hexsolve import native
+
 PROJECT = Path(__file__).resolve().parents[1]
 
 
@@ -13,6 +15,11 @@ def find_data() -> Path | None:
     named = os.environ.get("HEXSOLVE_DATA")
     path = Path(named) if named else PROJECT.parent / "shared" / "data"
     return path if path.is_dir() else None
+
+
+def pytest_report_header() -> str:
+    """Say which of the two simulators is tested."""
+    return f"simulator: {native.state()}"
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from hexsolve import __version__
+from hexsolve import __version__, native
 from hexsolve.models.errors import HexsolveError, InputError, UnsupportedError
 
 BAD_INPUT = 2
@@ -43,8 +43,21 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in sorted(_COMMANDS.items())])
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(f"hexsolve, version {__version__}, simulator: {native.state()}")
+        context.exit()
+
+
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="hexsolve")
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version, and whether the simulator is compiled.",
+)
 def cli() -> None:
     """Proven plans and schedules for LLM agents on mixed GPU clusters.
 

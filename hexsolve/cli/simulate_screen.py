@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hexsolve.models.plan import Plan
+from hexsolve.native import state
 
 
 def show_summary(summary: dict[str, Any], plan: Plan, notes: Sequence[str]) -> None:
@@ -17,7 +18,8 @@ def show_summary(summary: dict[str, Any], plan: Plan, notes: Sequence[str]) -> N
         f"{summary['workflows']} workflows, {summary['calls']} calls under "
         f"[bold]{summary['policy']}[/bold] (predictor {summary['predictor']}, seed "
         f"{summary['seed']}): {summary['makespan_s']:.1f} s simulated in "
-        f"{summary['wall_s']:.2f} s, {calls_per_s:,.0f} calls/s"
+        f"{summary['wall_s']:.2f} s, {calls_per_s:,.0f} calls/s "
+        f"(simulator: {state()})"
     )
     for note in notes:
         console.print(f"  {note}", style="dim")

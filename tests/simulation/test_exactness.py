@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hexsolve.models.simulation.clock import SECOND
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.record import RunRecord
 from tests.simulation.reference import Reference
-from tests.simulation.reference_state import PICO
 from tests.simulation.scenarios import Guess, Scripted, choose, random_scenario, rank, ranks
 
 
@@ -27,8 +27,8 @@ def run_both(seed: int, scale: int = 1) -> tuple[Reference, RunRecord]:
 
 def assert_equal(reference: Reference, record: RunRecord) -> None:
     calls = range(len(reference.calls))
-    assert list(record.times["finished"]) == [reference.finish[c] / PICO for c in calls]
-    first_tokens = [reference.first_token.get(c, -PICO) / PICO for c in calls]
+    assert list(record.times["finished"]) == [reference.finish[c] / SECOND for c in calls]
+    first_tokens = [reference.first_token.get(c, -SECOND) / SECOND for c in calls]
     assert list(record.times["first_token"]) == first_tokens
     assert list(record.counts["preemptions"]) == [c.preemptions for c in reference.calls]
 

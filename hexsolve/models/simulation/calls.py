@@ -1,15 +1,26 @@
 """Calls and workflows as far as they are revealed: all that a policy may know of them."""
 
 from collections.abc import Sequence
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from hexsolve.models.simulation.clock import to_seconds
 
-READY, QUEUED, PREFILLING, INBOUND, TRANSFER, LANDED, RUNNING, DONE = range(8)
+READY: Final = 0
+QUEUED: Final = 1
+PREFILLING: Final = 2
+INBOUND: Final = 3
+TRANSFER: Final = 4
+LANDED: Final = 5
+RUNNING: Final = 6
+DONE: Final = 7
 STAGES = ("ready", "queued", "prefilling", "inbound", "transfer", "landed", "running", "done")
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RevealedWorkflow:
-    """A workflow that has arrived and the calls of it that are known."""
+    """A workflow that has arrived; `calls` are those of it that are known, none once it is done."""
 
     __slots__ = ("arrived", "calls", "finished", "name", "number", "workflow_class")
 
@@ -27,6 +38,7 @@ class RevealedWorkflow:
         return to_seconds(self.arrived)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RevealedCall:
     """A call that is known: its prompt, what it was predicted to generate, and how far it is.
 

@@ -1,23 +1,28 @@
 """Seconds to integer ticks, and the times of steps in ticks."""
 
+from typing import Final
+
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients, PrefillCoefficients
 
-TICKS_PER_SECOND = 10**12
+TICKS_PER_SECOND: Final = 10**12
+SECOND: Final = 1e12
+"""The same as a float: an integer divided by it is rounded once to a float and once by the
+division, compiled or not, while a quotient of integers is rounded as the compiler likes."""
 
 
 def to_ticks(seconds: float) -> int:
     """Return `seconds` in ticks of 1 ps, rounded."""
-    return round(seconds * TICKS_PER_SECOND)
+    return round(seconds * SECOND)
 
 
 def to_seconds(ticks: int) -> float:
     """Return `ticks` in seconds."""
-    return ticks / TICKS_PER_SECOND
+    return ticks / SECOND
 
 
 def prefill_ticks(coefficients: PrefillCoefficients, tokens: int, double_work: int) -> int:
     """Return the time of a batch of `tokens` new tokens and ``double_work = Σ n(2h + n)``."""
-    return max(1, round(coefficients.seconds(tokens, double_work / 2) * TICKS_PER_SECOND))
+    return max(1, round(coefficients.seconds(tokens, double_work / 2) * SECOND))
 
 
 class StepClock:

@@ -1,12 +1,12 @@
 """Copies of a running simulation: as it is, or as a planner believes it to be."""
 
 from collections.abc import Callable
-from copy import copy
 from heapq import heapify, heappush
 from typing import TYPE_CHECKING
 
 from hexsolve.models.simulation.calls import RevealedCall, RevealedWorkflow
 from hexsolve.models.simulation.checks import largest_call
+from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.links import Links
 from hexsolve.models.simulation.mixed import MixedInstance
@@ -27,7 +27,7 @@ def clone(simulation: "Simulation", policy: Policy, predictor: Predictor) -> "Si
     """
     from hexsolve.models.simulation.view import ClusterView
 
-    twin = copy(simulation)
+    twin = shallow(simulation)
     copies = _Copies()
     twin.policy, twin.predictor = policy, predictor
     twin.listener = twin.progress = None
@@ -109,7 +109,7 @@ class _Copies:
     def call(self, call: RevealedCall) -> RevealedCall:
         twin = self._calls.get(call.number)
         if twin is None:
-            twin = self._calls[call.number] = copy(call)
+            twin = self._calls[call.number] = shallow(call)
             twin.workflow = self.workflow(call.workflow)
         return twin
 
@@ -133,7 +133,7 @@ def _links(links: Links, copies: _Copies) -> Links:
 
 
 def _instance(simulation: "Simulation", instance: "Instance", copies: _Copies) -> "Instance":
-    twin = copy(instance)
+    twin = shallow(instance)
     twin.pool = instance.pool.clone(simulation.tree)
     if isinstance(instance, PrefillInstance):
         assert isinstance(twin, PrefillInstance)
@@ -161,7 +161,7 @@ def _instance(simulation: "Simulation", instance: "Instance", copies: _Copies) -
 def _copy_batch(instance: SteppingInstance, twin: SteppingInstance, copies: _Copies) -> None:
     runs: dict[int, Run] = {}
     for number, run in instance.runs.items():
-        each = copy(run)
+        each = shallow(run)
         each.call = copies.call(run.call)
         runs[number] = each
     twin.runs = runs

@@ -2,6 +2,8 @@
 
 from heapq import heappop, heappush
 
+from mypy_extensions import mypyc_attr
+
 from hexsolve.models.simulation.calls import INBOUND, LANDED, TRANSFER, RevealedCall
 from hexsolve.models.simulation.cluster import SimulatedInstance
 from hexsolve.models.simulation.pool import KVPool
@@ -9,6 +11,7 @@ from hexsolve.models.simulation.prefill import Entry
 from hexsolve.models.simulation.stepping import Run, SteppingInstance
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class DecodeInstance(SteppingInstance):
     """State of a decode instance."""
 

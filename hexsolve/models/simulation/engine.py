@@ -2,9 +2,11 @@
 
 from bisect import insort
 from collections.abc import Callable, Sequence
-from copy import copy
 from functools import partial
 from heapq import heappop, heappush
+from typing import Final
+
+from mypy_extensions import mypyc_attr
 
 from hexsolve.models.errors import HexsolveError
 from hexsolve.models.simulation.calls import (
@@ -17,6 +19,7 @@ from hexsolve.models.simulation.calls import (
 from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.clock import to_ticks
 from hexsolve.models.simulation.cluster import SimulatedCluster
+from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import assign, enqueue
 from hexsolve.models.simulation.failures import fail, recover
@@ -33,19 +36,27 @@ from hexsolve.models.workflow import Workflow
 Instance = PrefillInstance | DecodeInstance | MixedInstance
 
 # Kinds of events, in the order in which they are handled at one instant.
-FAILURE, PREFILL_END, PREFILL_FREE, FLOW_END, LANDING, STEP, REVEAL, PLAN, EPOCH = range(9)
+FAILURE: Final = 0
+PREFILL_END: Final = 1
+PREFILL_FREE: Final = 2
+FLOW_END: Final = 3
+LANDING: Final = 4
+STEP: Final = 5
+REVEAL: Final = 6
+PLAN: Final = 7
+EPOCH: Final = 8
 
-
-NEVER = 2**100
+NEVER: Final = -1
 
 # Epochs at which nothing else is under way before a run is given up.
-IDLE_EPOCHS = 1000
+IDLE_EPOCHS: Final = 1000
 
 
 class SimulationError(HexsolveError):
     """A run that cannot go on: calls left over that no instance will ever take."""
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class _Open:
     """A workflow under way: what the engine knows and the policy does not."""
 
@@ -73,12 +84,13 @@ class _Open:
 
     def copy(self, revealed: RevealedWorkflow) -> "_Open":
         """Return a copy for a clone of the simulation."""
-        twin = copy(self)
+        twin = shallow(self)
         twin.revealed = revealed
         twin.missing = self.missing.copy()
         return twin
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Simulation:
     """One run of `workflows` on `cluster` under `policy`; see docs/simulation.md.
 
@@ -183,7 +195,7 @@ class Simulation:
             self._instant()
         while True:
             t = self._next_arrival
-            if heap and heap[0][0] < t:
+            if heap and (t == NEVER or heap[0][0] < t):
                 if t == NEVER and not (self.live or self.pending):
                     break
                 t = heap[0][0]
@@ -205,7 +217,7 @@ class Simulation:
         while True:
             while heap and heap[0][0] == t:
                 _, kind, key, version = heappop(heap)
-                HANDLERS[kind](self, key, version)
+                self._handle(kind, key, version)
             while self._next_arrival == t:
                 self._arrive()
             if self.decide_now or self._changed:
@@ -223,42 +235,44 @@ class Simulation:
             if not ((heap and heap[0][0] == t) or dirty or self.decide_now):
                 return
 
-    def _steps_due(self, number: int, version: int) -> None:
-        instance = self.instances[number]
-        assert not isinstance(instance, PrefillInstance)
-        if version == instance.version:
-            self._end_steps(instance)
+    def _handle(self, kind: int, key: int, version: int) -> None:
+        """Let an event happen, unless something has overtaken it."""
+        if kind == STEP:
+            instance = self.instances[key]
+            assert not isinstance(instance, PrefillInstance)
+            if version == instance.version:
+                self._end_steps(instance)
+        elif kind == LANDING:
+            call = self.live.get(key)
+            if call is not None and call.attempt == version and call.stage == TRANSFER:
+                self._land(call)
+        elif kind == FLOW_END:
+            call = self.live.get(key)
+            if call is not None and call.flow_version == version:
+                self._end_flow(call)
+        elif kind == PREFILL_END:
+            self._end_batch(key, version)
+        elif kind == REVEAL:
+            self._reveal(key, self.pending.pop(key))
+        elif kind == PREFILL_FREE:
+            self.dirty.add(key)
+        elif kind == EPOCH:
+            self._epoch_due()
+        elif kind == PLAN:
+            plan = self.plans.pop(key, None)
+            if plan is not None:
+                self._apply(plan)
+        elif version:
+            recover(self, key)
+        else:
+            fail(self, key)
 
-    def _flow_ends(self, number: int, version: int) -> None:
-        call = self.live.get(number)
-        if call is not None and call.flow_version == version:
-            self._end_flow(call)
-
-    def _landing(self, number: int, attempt: int) -> None:
-        call = self.live.get(number)
-        if call is not None and call.attempt == attempt and call.stage == TRANSFER:
-            self._land(call)
-
-    def _prefill_free(self, number: int, _: int) -> None:
-        self.dirty.add(number)
-
-    def _failure(self, number: int, recovers: int) -> None:
-        recover(self, number) if recovers else fail(self, number)
-
-    def _plan_due(self, number: int, _: int) -> None:
-        plan = self.plans.pop(number, None)
-        if plan is not None:
-            self._apply(plan)
-
-    def _epoch_due(self, _: int, __: int) -> None:
+    def _epoch_due(self) -> None:
         self._changed = True
         # With nothing else to come, a policy that holds calls this long never places them.
         self._idle_epochs = 0 if self.heap else self._idle_epochs + 1
         if self._idle_epochs < IDLE_EPOCHS:
             heappush(self.heap, (self.now + self._epoch, EPOCH, 0, 0))
-
-    def _reveal_due(self, number: int, _: int) -> None:
-        self._reveal(number, self.pending.pop(number))
 
     # ------------------------------------------------------------------ workflows
 
@@ -360,6 +374,8 @@ class Simulation:
             del self.open[workflow.number]
             if self.listener is not None:
                 self.listener.workflow("done", self.now, workflow)
+            # Without this cycle of references the garbage collector has nothing to do.
+            workflow.calls = []
 
     # ------------------------------------------------------------------ decisions
 
@@ -560,17 +576,3 @@ class Simulation:
             f"{call.workflow.name!r} ({call.length} tokens): no instance that is up can take it, "
             f"or policy {self.policy.name!r} does not place it"
         )
-
-
-# What to do with an event, by its kind.
-HANDLERS: tuple[Callable[[Simulation, int, int], None], ...] = (
-    Simulation._failure,
-    Simulation._end_batch,
-    Simulation._prefill_free,
-    Simulation._flow_ends,
-    Simulation._landing,
-    Simulation._steps_due,
-    Simulation._reveal_due,
-    Simulation._plan_due,
-    Simulation._epoch_due,
-)

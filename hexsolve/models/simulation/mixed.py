@@ -2,6 +2,8 @@
 
 from heapq import heappop, heappush
 
+from mypy_extensions import mypyc_attr
+
 from hexsolve.models.simulation.calls import PREFILLING, QUEUED, RevealedCall
 from hexsolve.models.simulation.cluster import SimulatedInstance
 from hexsolve.models.simulation.pool import KVPool
@@ -9,6 +11,7 @@ from hexsolve.models.simulation.prefill import Entry
 from hexsolve.models.simulation.stepping import SteppingInstance
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class MixedInstance(SteppingInstance):
     """State of a mixed instance; `filling` are admitted calls whose prompt is not done."""
 

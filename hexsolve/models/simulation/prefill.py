@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from heapq import heapify, heappop, heappush
 
+from mypy_extensions import mypyc_attr
+
 from hexsolve.models.simulation.calls import PREFILLING, QUEUED, RevealedCall
 from hexsolve.models.simulation.clock import prefill_ticks
 from hexsolve.models.simulation.cluster import SimulatedInstance
@@ -11,6 +13,7 @@ from hexsolve.models.simulation.pool import KVPool
 Entry = tuple[float, int, int, RevealedCall]
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class PrefillInstance:
     """State of a prefill instance; the engine calls `enqueue`, `start` and `finish`."""
 

@@ -1,12 +1,14 @@
 """What a run leaves behind: a row per call and workflow, totals per instance, optional events."""
 
 from array import array
-from copy import copy
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from mypy_extensions import mypyc_attr
+
 from hexsolve.models.simulation.calls import RevealedCall, RevealedWorkflow
-from hexsolve.models.simulation.clock import TICKS_PER_SECOND, to_seconds
+from hexsolve.models.simulation.clock import SECOND, to_seconds
+from hexsolve.models.simulation.copies import shallow
+from hexsolve.models.simulation.totals import InstanceTotals
 
 if TYPE_CHECKING:
     from hexsolve.models.simulation.engine import Simulation
@@ -20,24 +22,6 @@ class Listener(Protocol):
 
     def workflow(self, event: str, now: int, workflow: RevealedWorkflow) -> None:
         """`event`: arrive, done."""
-
-
-@dataclass(frozen=True, slots=True)
-class InstanceTotals:
-    """What one instance did in a run."""
-
-    name: str
-    role: str
-    busy_s: float
-    """Seconds in which a batch or step ran."""
-    steps: int
-    """Decode steps."""
-    decoded_tokens: int
-    mean_kv_tokens: float
-    """Tokens present (pinned or cache), averaged over busy time; 0 for prefill instances."""
-    kv_capacity_tokens: int
-    evicted_tokens: int
-    sent_bytes: int
 
 
 CALL_TIMES = ("revealed", "prefill_start", "prefill_end", "first_token", "landed", "finished")
@@ -55,6 +39,7 @@ CALL_COUNTS = (
 )
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class RunRecord:
     """Columns over calls and workflows by number; times in seconds, −1 where there is none.
 
@@ -100,7 +85,7 @@ class RunRecord:
 
     def copy(self) -> "RunRecord":
         """Return an independent copy."""
-        twin = copy(self)
+        twin = shallow(self)
         twin.times = {name: column[:] for name, column in self.times.items()}
         twin.counts = {name: column[:] for name, column in self.counts.items()}
         twin.arrival, twin.finish = self.arrival[:], self.finish[:]
@@ -110,11 +95,11 @@ class RunRecord:
 
     def workflow_arrived(self, number: int, now: int) -> None:
         """Enter the arrival of workflow `number`."""
-        self.arrival[number] = now / TICKS_PER_SECOND
+        self.arrival[number] = now / SECOND
 
     def workflow_done(self, workflow: RevealedWorkflow) -> None:
         """Enter the completion of `workflow`."""
-        self.finish[workflow.number] = workflow.finished / TICKS_PER_SECOND
+        self.finish[workflow.number] = workflow.finished / SECOND
 
     def call_done(self, call: RevealedCall) -> None:
         """Enter a complete call."""
@@ -132,14 +117,14 @@ class RunRecord:
             prefill,
             decode,
         ) = self._count_columns
-        revealed[row] = call.revealed / TICKS_PER_SECOND
-        prefill_start[row] = call.prefill_start / TICKS_PER_SECOND
-        prefill_end[row] = call.prefill_end / TICKS_PER_SECOND
+        revealed[row] = call.revealed / SECOND
+        prefill_start[row] = call.prefill_start / SECOND
+        prefill_end[row] = call.prefill_end / SECOND
         if call.first_token >= 0:
-            first_token[row] = call.first_token / TICKS_PER_SECOND
+            first_token[row] = call.first_token / SECOND
         if call.landed >= 0:
-            landed[row] = call.landed / TICKS_PER_SECOND
-        finished[row] = call.finished / TICKS_PER_SECOND
+            landed[row] = call.landed / SECOND
+        finished[row] = call.finished / SECOND
         workflow[row] = call.workflow.number
         prompt[row] = call.prompt_tokens
         output[row] = call.emitted
@@ -169,7 +154,7 @@ class RunRecord:
                     busy_s=to_seconds(busy),
                     steps=steps,
                     decoded_tokens=getattr(instance, "step_tokens", 0),
-                    mean_kv_tokens=kv / busy if busy else 0.0,
+                    mean_kv_tokens=float(kv) / float(busy) if busy else 0.0,
                     kv_capacity_tokens=instance.pool.capacity,
                     evicted_tokens=instance.pool.evicted,
                     sent_bytes=simulation.links.sent_bytes[instance.number],

@@ -2,6 +2,8 @@
 
 from heapq import heapify, heappop, heappush
 
+from mypy_extensions import mypyc_attr
+
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients
 from hexsolve.models.simulation.calls import RUNNING, RevealedCall
 from hexsolve.models.simulation.clock import StepClock, steps_begun
@@ -9,6 +11,7 @@ from hexsolve.models.simulation.cluster import SimulatedInstance
 from hexsolve.models.simulation.pool import KVPool
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Run:
     """A call's stay in a decode batch, in the batch's step count."""
 
@@ -21,6 +24,7 @@ class Run:
         self.running = True
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class SteppingInstance:
     """What decode and mixed instances share.
 

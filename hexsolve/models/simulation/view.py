@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from hexsolve.models.simulation.calls import RevealedCall
-from hexsolve.models.simulation.clock import TICKS_PER_SECOND
+from hexsolve.models.simulation.clock import SECOND
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import can_take
@@ -37,7 +37,7 @@ class InstanceView:
         instance = self._instance
         if not isinstance(instance, PrefillInstance):
             return 0.0
-        return max(0, instance.free_at - self._simulation.now) / TICKS_PER_SECOND
+        return max(0, instance.free_at - self._simulation.now) / SECOND
 
     @property
     def pending_tokens(self) -> int:
@@ -157,7 +157,7 @@ class ClusterView:
     @property
     def now_s(self) -> float:
         """Simulated time, s."""
-        return self._simulation.now / TICKS_PER_SECOND
+        return self._simulation.now / SECOND
 
     @property
     def now(self) -> int:

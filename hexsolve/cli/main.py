@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
-        click.echo(f"hexsolve, version {__version__}, simulator: {native.state()}")
+        click.echo(f"hexsolve, version {__version__}\nsimulator: {native.state()}")
         context.exit()
 
 

@@ -18,7 +18,9 @@ def test_help_and_version(run: Run) -> None:
         assert ran.code == 0
         for name in ("plan", "check", "instance", "calibrate"):
             assert name in ran.out
-    assert run("--version").out.strip().endswith(__version__)
+    first, second = run("--version").out.strip().splitlines()
+    assert first == f"hexsolve, version {__version__}"
+    assert second.startswith(("simulator: compiled", "simulator: python ("))
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Seconds to integer ticks, and the times of steps in ticks."""
 
+from math import sqrt
 from typing import Final
 
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients, PrefillCoefficients
@@ -65,7 +66,7 @@ def steps_begun(first: int, growth: int, elapsed: int, at_end: bool) -> int:
         return 0
     if growth:
         b = first - 0.5 * growth
-        guess = int(((b * b + 2.0 * growth * limit) ** 0.5 - b) / growth)
+        guess = int((sqrt(b * b + 2.0 * growth * limit) - b) / growth)
     else:
         guess = limit // first
     while first * guess + growth * guess * (guess - 1) // 2 > limit:

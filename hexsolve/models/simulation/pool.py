@@ -1,5 +1,6 @@
 """One instance's KV pool and prefix cache, without per-block or per-token work."""
 
+from collections import deque
 from heapq import heappop, heappush
 
 from hexsolve.models.simulation.prefixes import NO_ORIGIN, PrefixTree
@@ -82,6 +83,7 @@ class KVPool:
         "_exposed",
         "_hidden",
         "_keep",
+        "_line",
         "_roots",
         "_runs",
         "_serial",
@@ -107,6 +109,10 @@ class KVPool:
         self._hidden: dict[int, list[_Run]] = {}
         # workflow -> its runs
         self._count: dict[int, int] = {}
+        # Runs whose ends can be evicted, under the stamp of their last token then. Released ones
+        # come with ever newer stamps and stand in line; `_exposed` is a heap of what came to light
+        # out of turn. Entries whose run was used again since are stale.
+        self._line: deque[tuple[int, _Run]] = deque()
         self._exposed: list[tuple[int, int, _Run]] = []
         # workflow -> {active call: (tokens of its path that it holds, run of the last one)}
         self._active: dict[int, dict[int, tuple[int, _Run]]] = {}
@@ -227,7 +233,10 @@ class KVPool:
         self._clock = stamp = self._clock + 1
         run.used_at(length, stamp)
         if run.end > run.covered:
-            self._expose(run)
+            if run.stamps[-1][1] == stamp:
+                self._line.append((stamp, run))
+            else:
+                self._expose(run)
 
     def evict(self) -> None:
         """Drop the cache tokens used longest ago until the rest fits.
@@ -240,26 +249,38 @@ class KVPool:
             return
         self.used = self.capacity
         self.evicted += tokens
-        exposed = self._exposed
+        exposed, line = self._exposed, self._line
         while tokens:
-            stamp, _, run = exposed[0]
+            in_line = not exposed
+            if in_line:
+                stamp, run = line[0]
+            else:
+                stamp, _, run = exposed[0]
+                if line and line[0][0] <= stamp:
+                    in_line = True
+                    stamp, run = line[0]
             stamps = run.stamps
             if not stamps or stamps[-1][1] != stamp:
-                heappop(exposed)
+                if in_line:
+                    line.popleft()
+                else:
+                    heappop(exposed)
                 continue
             floor = run.covered
             if len(stamps) > 1 and stamps[-2][0] > floor:
                 floor = stamps[-2][0]
             loose = run.end - floor
-            if loose <= 0:
-                heappop(exposed)
-                continue
             if loose > tokens:
                 run.end -= tokens
                 stamps[-1] = (run.end, stamp)
-                return
+                break
+            if in_line:
+                line.popleft()
+            else:
+                heappop(exposed)
+            if loose <= 0:
+                continue
             tokens -= loose
-            heappop(exposed)
             run.end = floor
             if floor == run.low:
                 self._remove(run, stamp)
@@ -278,6 +299,7 @@ class KVPool:
         self._hidden.clear()
         self._count.clear()
         self._exposed.clear()
+        self._line.clear()
         self._active.clear()
         self._roots.clear()
 
@@ -311,6 +333,9 @@ class KVPool:
             key: {call: (held, copy(run)) for call, (held, run) in group.items()}
             for key, group in self._active.items()
         }
+        other._line = deque(
+            (stamp, copies[id(run)]) for stamp, run in self._line if id(run) in copies
+        )
         other._exposed = [
             (stamp, serial, copies[id(run)])
             for stamp, serial, run in self._exposed
@@ -389,7 +414,7 @@ class KVPool:
         return run
 
     def _expose(self, run: _Run) -> None:
-        """Enter a run whose end can be evicted, under the stamp of its last token."""
+        """Enter a run whose end came to light out of turn, under the stamp of its last token."""
         self._serial += 1
         heappush(self._exposed, (run.stamps[-1][1], self._serial, run))
 
@@ -415,7 +440,7 @@ class KVPool:
     def _remove(self, run: _Run, stamp: int) -> None:
         """Forget an emptied run; its parent inherits its stamp and may be exposed now."""
         self._forget(run)
-        run.stamps = []
+        run.stamps.clear()
         parent = run.parent
         if parent is None:
             return

@@ -51,7 +51,7 @@ class DecodeInstance(SteppingInstance):
         admitted: list[tuple[RevealedCall, int]] = []
         inbound, pool = self.inbound, self.pool
         self.sync(now, again)
-        while inbound and self.admitted < self.spec.max_batch:
+        while inbound and self.admitted < self.max_batch:
             _, _, ticket, call = inbound[0]
             if ticket != call.ticket:
                 heappop(inbound)

@@ -19,6 +19,7 @@ from hexsolve.models.simulation.calls import (
 from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.clock import to_ticks
 from hexsolve.models.simulation.cluster import SimulatedCluster
+from hexsolve.models.simulation.collector import rare_collections
 from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import assign, enqueue
@@ -188,7 +189,10 @@ class Simulation:
             If calls are left over: no instance that is up is large enough for them, or the policy
             never placed them.
         """
-        limit = None if until_s is None else to_ticks(until_s)
+        with rare_collections():
+            return self._run(None if until_s is None else to_ticks(until_s))
+
+    def _run(self, limit: int | None) -> RunRecord:
         heap = self.heap
         if self.dirty or self.decide_now:
             # A clone made amid an instant.

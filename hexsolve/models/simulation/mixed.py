@@ -163,7 +163,7 @@ class MixedInstance(SteppingInstance):
     def _admit(self, now: int, budget: int) -> tuple[int, int]:
         pool, queue = self.pool, self.queue
         tokens = double_work = 0
-        while queue and tokens < budget and self.admitted < self.spec.max_batch:
+        while queue and tokens < budget and self.admitted < self.max_batch:
             _, _, ticket, call = queue[0]
             if ticket != call.ticket:
                 heappop(queue)

@@ -16,14 +16,13 @@ class _Run:
     descending: a token's stamp is that of the first entry beyond it.
     """
 
-    __slots__ = ("attached", "covered", "end", "low", "owners", "parent", "stamps", "tip")
+    __slots__ = ("attached", "covered", "end", "low", "parent", "stamps", "tip")
 
     def __init__(self, tip: int, low: int, end: int, parent: "_Run | None") -> None:
         self.tip = tip
         self.low = low
         self.end = end
         self.parent = parent
-        self.owners: list[int] = []
         self.attached: dict[int, int] = {}
         self.covered = low
         self.stamps: list[tuple[int, int]] = []
@@ -103,7 +102,7 @@ class KVPool:
         self._keep = caching
         self._clock = 0
         self._serial = 0
-        # A run is found under each call whose own tokens begin in it (its `owners`) …
+        # A run is found under each call of its tip's path whose own tokens begin in it …
         self._runs: dict[int, _Run] = {}
         # … and, if it begins amid the tokens of one, among its workflow's.
         self._hidden: dict[int, list[_Run]] = {}
@@ -189,7 +188,6 @@ class KVPool:
         self.pinned += upto
         self.used += upto
         run = _Run(call, 0, upto, None)
-        run.owners.append(call)
         run.attached[upto] = 1
         run.covered = upto
         self._runs[call] = run
@@ -320,7 +318,6 @@ class KVPool:
             for each in reversed(chain):
                 twin = _Run(each.tip, each.low, each.end, None)
                 twin.parent = copies[id(each.parent)] if each.parent is not None else None
-                twin.owners = each.owners.copy()
                 twin.attached = each.attached.copy()
                 twin.covered = each.covered
                 twin.stamps = each.stamps.copy()
@@ -380,9 +377,10 @@ class KVPool:
             hidden = self._hidden.get(workflow)
             if hidden:
                 for run in hidden:
-                    reach = min(limit, run.end, tree.common(call, run.tip))
-                    if reach > present and reach > run.low:
-                        present, found = reach, run
+                    if run.end > present and run.low < limit:
+                        reach = min(min(limit, run.end), tree.common(call, run.tip))
+                        if reach > present and reach > run.low:
+                            present, found = reach, run
         return present, found
 
     def _continue(self, call: int, run: _Run | None, present: int, upto: int) -> _Run:
@@ -395,12 +393,12 @@ class KVPool:
             workflow = tree.workflow_of[call]
             self._count[workflow] = self._count.get(workflow, 0) + 1
         start, origin = tree.start, tree.origin
-        owner = call
+        owner, first = call, -1
         while owner >= 0 and start[owner] >= present:
             runs[owner] = run
-            run.owners.append(owner)
+            first = start[owner]
             owner = origin[owner]
-        if run.low == present and (not run.owners or start[run.owners[-1]] != present):
+        if run.low == present and first != present:
             self._hidden.setdefault(tree.workflow_of[call], []).append(run)
         return run
 
@@ -419,14 +417,18 @@ class KVPool:
         heappush(self._exposed, (run.stamps[-1][1], self._serial, run))
 
     def _forget(self, run: _Run) -> None:
-        runs, tip = self._runs, run.tip
+        runs, tip, low = self._runs, run.tip, run.low
         if tip < 0:
             del runs[tip]
             return
-        for owner in run.owners:
+        tree = self._tree
+        start, origin = tree.start, tree.origin
+        owner = tip
+        while owner >= 0 and start[owner] >= low:
             if runs.get(owner) is run:
                 del runs[owner]
-        workflow = self._tree.workflow_of[tip]
+            owner = origin[owner]
+        workflow = tree.workflow_of[tip]
         if self._count[workflow] > 1:
             self._count[workflow] -= 1
         else:

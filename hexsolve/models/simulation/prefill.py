@@ -20,21 +20,29 @@ class PrefillInstance:
     __slots__ = (
         "batches",
         "busy",
+        "coefficients",
         "free_at",
+        "max_batch",
         "next_batch",
         "number",
-        "out_flows",
         "pending_tokens",
         "pool",
+        "pp",
         "queue",
         "queue_changed",
         "spec",
+        "token_budget",
         "up",
     )
 
     def __init__(self, number: int, spec: SimulatedInstance, pool: KVPool) -> None:
         self.number = number
         self.spec = spec
+        # Looked up once: a field of a validated model takes as long as the work around it.
+        self.token_budget = spec.token_budget
+        self.max_batch = spec.max_batch
+        self.pp = spec.performance.pp
+        self.coefficients = spec.performance.prefill
         self.pool = pool
         self.queue: list[Entry] = []
         self.queue_changed = False
@@ -43,7 +51,6 @@ class PrefillInstance:
         self.next_batch = 0
         self.free_at = 0
         self.busy = 0
-        self.out_flows: list[RevealedCall] = []
         self.up = True
 
     def enqueue(self, call: RevealedCall) -> None:
@@ -77,7 +84,7 @@ class PrefillInstance:
         queue = self.queue
         if self.free_at > now or not queue:
             return None
-        pool, spec = self.pool, self.spec
+        pool = self.pool
         capacity = pool.capacity
         batch: list[tuple[RevealedCall, int]] = []
         tokens = double_work = 0
@@ -90,7 +97,7 @@ class PrefillInstance:
             present = pool.match(number, length)
             cached = present if present < length else length - 1
             new = length - cached
-            if batch and (tokens + new > spec.token_budget or len(batch) == spec.max_batch):
+            if batch and (tokens + new > self.token_budget or len(batch) == self.max_batch):
                 break
             if (
                 pool.pinned + length > capacity
@@ -110,9 +117,8 @@ class PrefillInstance:
         if not batch:
             return None
         self.queue_changed = True
-        performance = spec.performance
-        span = prefill_ticks(performance.prefill, tokens, double_work)
-        occupied = -(-span // performance.pp)
+        span = prefill_ticks(self.coefficients, tokens, double_work)
+        occupied = -(-span // self.pp)
         self.busy += occupied
         self.free_at = now + occupied
         number = self.next_batch

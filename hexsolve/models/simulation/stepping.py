@@ -50,6 +50,7 @@ class SteppingInstance:
         "first",
         "growth",
         "kv_ticks",
+        "max_batch",
         "number",
         "pending_output",
         "planned",
@@ -75,6 +76,7 @@ class SteppingInstance:
     ) -> None:
         self.number = number
         self.spec = spec
+        self.max_batch = spec.max_batch
         self.pool = pool
         self.clock = StepClock(coefficients)
         self.up = True

@@ -20,6 +20,7 @@ _COMMANDS = {
     "instance": ("hexsolve.cli.instance", "instance", "Make, import, show or validate instances."),
     "pareto": ("hexsolve.cli.pareto", "pareto", "Show what a tighter SLO scale costs."),
     "plan": ("hexsolve.cli.plan", "plan", "Plan prefill, decode and mixed instances."),
+    "policies": ("hexsolve.cli.policies", "policies", "List scheduling policies."),
     "simulate": ("hexsolve.cli.simulate", "simulate", "Run workflows on a planned cluster."),
 }
 

@@ -27,7 +27,7 @@ from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.workload import WorkflowClass
 from hexsolve.solver.online.predictors import OraclePredictor
-from hexsolve.solver.online.registry import make_policy
+from hexsolve.solver.online.registry import PolicyOptions, make_policy
 
 PHASES = ("wait", "ttft", "transfer", "tpot", "step", "latency")
 LEAST_WORKFLOWS, MOST_CALLS = 200, 20_000
@@ -66,7 +66,7 @@ def simulate_plan(
     cluster = deploy(problem, plan)
     total = sum(len(workflow.calls) for workflow in drawn)
     with counting("simulating the plan", total, "calls") as progress:
-        chosen = make_policy(policy, plan, seed)
+        chosen = make_policy(policy, PolicyOptions(plan, seed))
         run = Simulation(cluster, drawn, chosen, OraclePredictor(), progress=progress)
         record = run.run()
     observed = ObservedRun(record, run.workflows)

@@ -17,6 +17,7 @@ from hexsolve.models.errors import InputError
 
 if TYPE_CHECKING:
     from hexsolve.models.simulation.cluster import SimulatedCluster
+    from hexsolve.models.simulation.policy import Policy
     from hexsolve.models.simulation.trace import EventLog
 
 
@@ -43,7 +44,30 @@ if TYPE_CHECKING:
     show_default=True,
     help="Coefficient of variation of the gaps between arrivals; 1 = Poisson.",
 )
-@click.option("--policy", default="workflow-fcfs", show_default=True, help="Scheduling policy.")
+@click.option(
+    "--policy",
+    default="workflow-fcfs",
+    show_default=True,
+    help="A name or ORDERING+PLACEMENT; `hexsolve policies` lists them.",
+)
+@click.option(
+    "--budget-ms",
+    type=FiniteFloat(min=1.0, max=60_000.0),
+    default=50.0,
+    show_default=True,
+    help="What an epoch of rolling-cpsat may take.",
+)
+@click.option(
+    "--real-time",
+    is_flag=True,
+    help="Measure that budget in real time, CP-SAT in its own process; reruns then differ.",
+)
+@click.option(
+    "--epoch-log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the epochs of rolling-cpsat as JSON lines.",
+)
 @click.option(
     "--predictor",
     default="oracle",
@@ -73,6 +97,9 @@ def simulate(
     rate: float | None,
     cv: float,
     policy: str,
+    budget_ms: float,
+    real_time: bool,
+    epoch_log: Path | None,
     predictor: str,
     seed: int,
     horizons: bool,
@@ -93,16 +120,20 @@ def simulate(
     from hexsolve.models.simulation.parquet import check_pyarrow
     from hexsolve.models.simulation.trace import ChromeTrace, Listeners
     from hexsolve.solver.online.predictors import make_predictor
-    from hexsolve.solver.online.registry import check_policy, make_policy
+    from hexsolve.solver.online.registry import PolicyOptions, check_policy, make_policy
+    from hexsolve.solver.online.rolling.options import RollingOptions
 
     check_policy(policy)
+    if epoch_log is not None and policy != "rolling-cpsat":
+        raise InputError("is for --policy rolling-cpsat", field="--epoch-log")
     if record is not None and record.suffix == ".parquet":
         # Before the work, not after it.
         check_pyarrow()
     guess = make_predictor(predictor, seed)
     draws, resamples = np.random.default_rng(seed).spawn(2)
     problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
-    chosen = make_policy(policy, plan, seed)
+    rolling = RollingOptions(budget_ms=budget_ms, deterministic=not real_time, seed=seed)
+    chosen = make_policy(policy, PolicyOptions(plan, seed, rolling))
     workflows, notes = resolve_workflows(problem, workload, count, rate, cv, draws)
     started = time.perf_counter()
     with ExitStack() as stack:
@@ -126,6 +157,7 @@ def simulate(
         if chrome is not None and trace is not None:
             with _open(trace) as stream:
                 chrome.write(stream)
+    epochs = _close_epochs(chosen, epoch_log, real_time)
     alone = standalone_horizons(cluster, simulation.workflows) if horizons else None
     summary: dict[str, Any] = {
         "policy": policy,
@@ -134,12 +166,28 @@ def simulate(
         "workload": workload,
         "instance": problem.name,
         **summarise(result, cluster, alone, resamples),
+        **epochs,
         "wall_s": time.perf_counter() - started,
     }
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
         show_summary(summary, plan, notes)
+
+
+def _close_epochs(policy: "Policy", path: Path | None, real_time: bool) -> dict[str, Any]:
+    """End the rolling planner's process, write its log, return its part of the summary."""
+    from hexsolve.solver.online.rolling.log import EpochLog
+
+    log = getattr(policy, "log", None)
+    if not isinstance(log, EpochLog):
+        return {}
+    getattr(policy, "close", lambda: None)()
+    if path is not None:
+        with _open(path) as stream:
+            log.write(stream)
+    # With a real budget nothing repeats exactly anyway.
+    return {"planner": log.summary() | (log.times() if real_time else {})}
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.solver.backends import Budget
 from hexsolve.solver.online.predictors import OraclePredictor
-from hexsolve.solver.online.registry import make_policy
+from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from hexsolve.solver.placement.extract import extract_plan
 from hexsolve.solver.placement.grid import numbered
 from hexsolve.solver.placement.rules import GroupRules
@@ -148,7 +148,7 @@ def simulate(
             for each in SHAPES[problem.name].generate(count, rng)
         ]
     drawn = compose_arrivals(drawn, poisson(rate), rng)
-    policy = make_policy(setting.policy, plan, seed)
+    policy = make_policy(setting.policy, PolicyOptions(plan, seed))
     run = Simulation(deploy(problem, plan), drawn, policy, OraclePredictor())
     record = run.run()
     seen = ObservedRun(record, run.workflows)

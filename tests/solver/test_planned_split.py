@@ -15,7 +15,7 @@ from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.record import RunRecord
 from hexsolve.solver.online.predictors import OraclePredictor
-from hexsolve.solver.online.registry import make_policy
+from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from tests.models.check.example import PLAN, PROBLEM
 
 # In the order of the plan's groups, one instance each.
@@ -30,7 +30,9 @@ def run(seed: int = 0, failures: tuple[Failure, ...] = (), rename: str = "") -> 
         drawn = [replace(each, workflow_class=rename) for each in drawn]
     drawn = compose_arrivals(drawn, poisson(0.2), rng)
     cluster = deploy(PROBLEM, PLAN, failures)
-    return Simulation(cluster, drawn, make_policy("planned", PLAN, seed), OraclePredictor())
+    return Simulation(
+        cluster, drawn, make_policy("planned", PolicyOptions(PLAN, seed)), OraclePredictor()
+    )
 
 
 def pairs(record: RunRecord) -> np.ndarray:

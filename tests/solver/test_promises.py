@@ -22,7 +22,7 @@ from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.workload import CallClass, WorkflowClass, Workload
 from hexsolve.solver.online.predictors import OraclePredictor
-from hexsolve.solver.online.registry import make_policy
+from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from hexsolve.solver.placement.rules import GroupRules
 from hexsolve.solver.placement.settle import settled
 from hexsolve.solver.placement.traffic import Traffic
@@ -69,7 +69,7 @@ def promise_and_run(rate: float, point: OperatingPoint) -> tuple[CallPhases, Cal
     rng = np.random.default_rng(5)
     drawn = draw_workflows(posed.workload.classes, CALLS, rng)
     arriving = compose_arrivals(drawn, poisson(rate), rng)
-    policy = make_policy("planned", plan)
+    policy = make_policy("planned", PolicyOptions(plan))
     simulation = Simulation(deploy(posed, plan), arriving, policy, OraclePredictor())
     observed = ObservedRun(simulation.run(), simulation.workflows).calls("chat")
     assert observed is not None

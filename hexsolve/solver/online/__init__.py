@@ -1,5 +1,5 @@
 """Online scheduling: which revealed call runs where, and in which order."""
 
-from hexsolve.solver.online.registry import POLICIES, make_policy
+from hexsolve.solver.online.registry import POLICIES, PolicyOptions, make_policy
 
-__all__ = ["POLICIES", "make_policy"]
+__all__ = ["POLICIES", "PolicyOptions", "make_policy"]

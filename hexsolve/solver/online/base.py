@@ -1,24 +1,61 @@
 """What policies share: a policy is an ordering and a placement."""
 
+# ruff: noqa: ARG002 -- hooks are called with more than some implementations use
+
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.simulation.policy import Assignment, BasePolicy
 from hexsolve.models.simulation.view import ClusterView
+from hexsolve.solver.online.horizons import RunningHorizons
 
 
 class Ordering(Protocol):
-    """Gives calls their priority when they become ready."""
+    """Gives calls their priority when they become ready.
+
+    Attributes
+    ----------
+    moves : bool
+        Whether priorities of waiting calls change, so that queues are ranked anew.
+    """
+
+    moves: bool
 
     def start(self, view: ClusterView) -> None:
         """Begin a run."""
 
     def priority(self, view: ClusterView, call: RevealedCall) -> float:
-        """Return the priority of a ready call; the smallest is served first."""
+        """Return the priority of a waiting call; the smallest is served first."""
 
     def completed(self, view: ClusterView, call: RevealedCall) -> None:
         """Learn that `call` is complete."""
+
+
+class BaseOrdering:
+    """The hooks that most orderings do not need."""
+
+    moves = False
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Learn that `call` is complete."""
+
+
+class HorizonOrdering(BaseOrdering):
+    """An ordering that needs the running standalone horizons."""
+
+    moves = True
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+        self.horizons = RunningHorizons(view)
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Replace the predicted length by the observed one."""
+        self.horizons.completed(call)
 
 
 class Placement(Protocol):
@@ -38,6 +75,7 @@ class ComposedPolicy(BasePolicy):
         self.name = name
         self.ordering = ordering
         self.placement = placement
+        self.ranks_batches = ordering.moves
 
     def start(self, view: ClusterView) -> None:
         """Begin a run."""
@@ -58,6 +96,12 @@ class ComposedPolicy(BasePolicy):
             pair = self.placement.choose(view, call)
             if pair is not None:
                 yield call, Assignment(pair[0], pair[1], urgency)
+
+    def rank(
+        self, view: ClusterView, instance: int, queued: Sequence[RevealedCall]
+    ) -> Sequence[float]:
+        """Return the priorities as they are now."""
+        return [self.ordering.priority(view, call) for call in queued]
 
     def completed(self, view: ClusterView, call: RevealedCall) -> None:
         """Pass the news on."""

@@ -4,20 +4,15 @@
 
 from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.simulation.view import ClusterView
+from hexsolve.solver.online.base import BaseOrdering
 
 
-class CallFCFS:
+class CallFCFS(BaseOrdering):
     """Key: the reveal time of the call."""
-
-    def start(self, view: ClusterView) -> None:
-        """Begin a run."""
 
     def priority(self, view: ClusterView, call: RevealedCall) -> float:
         """Return the reveal time, s."""
         return call.revealed_s
-
-    def completed(self, view: ClusterView, call: RevealedCall) -> None:
-        """Learn nothing."""
 
 
 class WorkflowFCFS(CallFCFS):

@@ -1,0 +1,153 @@
+"""What policies share that decide on a projection of the whole cluster."""
+
+# ruff: noqa: ARG002 -- hooks are called with more than some implementations use
+
+from collections.abc import Iterable, Sequence
+
+from hexsolve.models.simulation.calls import QUEUED, READY, RevealedCall, RevealedWorkflow
+from hexsolve.models.simulation.policy import Assignment, BasePolicy
+from hexsolve.models.simulation.view import ClusterView
+from hexsolve.solver.online.horizons import RunningHorizons
+from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier
+from hexsolve.solver.online.projection.greedy import greedy
+from hexsolve.solver.online.projection.snapshot import (
+    CacheRows,
+    bound_calls,
+    free_seconds,
+    frontier_of,
+    machines_of,
+)
+from hexsolve.solver.online.remainder import ExpectedRemainder
+
+
+class ProjectedPolicy(BasePolicy):
+    """Keeps horizons, caches and ranks; places the calls it is given by the greedy projection.
+
+    Parameters
+    ----------
+    name : str
+    iterate_up_to : int
+        Frontiers up to this long are scored anew after each commitment; longer ones are sorted
+        once.
+    congestion_price : float
+        Toll on prefill seconds per waiting call and prefill instance; see `greedy`. 0 = the rule
+        of the paper, which counts a call's own delay only.
+    look_ahead : bool
+        Whether flow time and horizon include what is expected to be revealed later.
+    """
+
+    ranks_batches = True
+
+    def __init__(
+        self,
+        name: str,
+        iterate_up_to: int = 32,
+        congestion_price: float = 0.0,
+        look_ahead: bool = False,
+    ) -> None:
+        self.name = name
+        self.iterate_up_to = iterate_up_to
+        self.congestion_price = congestion_price
+        self.look_ahead = look_ahead
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run: forget the last one."""
+        self.horizons = RunningHorizons(view)
+        self.machines = machines_of(view)
+        self.rows = CacheRows(view, self.machines)
+        self.remainder = ExpectedRemainder()
+        self.ranks: dict[int, float] = {}
+        self._maybe_complete: dict[int, RevealedWorkflow] = {}
+
+    def rank(
+        self, view: ClusterView, instance: int, queued: Sequence[RevealedCall]
+    ) -> Sequence[float]:
+        """Return the keys that the calls have now; the order of commitment."""
+        ranks = self.ranks
+        return [ranks.get(call.number, call.priority) for call in queued]
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Take note of an observed length."""
+        self.horizons.completed(call)
+        self.rows.forget(call)
+        self.ranks.pop(call.number, None)
+        self._maybe_complete[call.workflow.number] = call.workflow
+
+    def observe(self, view: ClusterView, ready: Iterable[RevealedCall]) -> None:
+        """Renew horizons and caches before a decision."""
+        for workflow in tuple(self._maybe_complete.values()):
+            if workflow.finished >= 0:
+                self.remainder.learn(workflow.workflow_class, self.horizons.of(workflow))
+                self.horizons.forget(workflow)
+        self._maybe_complete.clear()
+        for call in ready:
+            self.horizons.reveal(call)
+        self.rows.renew()
+
+    def project(
+        self, view: ClusterView, calls: Sequence[RevealedCall]
+    ) -> tuple[Frontier, Bound, Floats]:
+        """Return `calls` and what is under way as arrays."""
+        elapsed, horizon = self.terms(view, calls)
+        frontier = frontier_of(calls, self.rows, elapsed, horizon)
+        bound, _ = bound_calls(view, self.machines)
+        return frontier, bound, free_seconds(view, self.machines)
+
+    def terms(
+        self, view: ClusterView, calls: Sequence[RevealedCall]
+    ) -> tuple[list[float], list[float]]:
+        """Return the two numbers of each call that make R of its completion: see `Frontier`."""
+        now = view.now_s
+        elapsed, horizon = [], []
+        for call in calls:
+            workflow = call.workflow
+            spent, alone = now - workflow.arrival_s, self.horizons.of(workflow)
+            if self.look_ahead:
+                reached = self.horizons.reached(call)
+                rest = self.remainder.remainder(workflow.workflow_class, reached)
+                spent, alone = spent + rest, max(alone, reached + rest)
+            elapsed.append(spent)
+            horizon.append(alone)
+        return elapsed, horizon
+
+    def price(self, waiting: int) -> float:
+        """Return the toll on a second of prefill with `waiting` calls in the frontier."""
+        return self.congestion_price * waiting / len(self.machines.prefill_numbers)
+
+    def choose(
+        self, view: ClusterView, calls: Sequence[RevealedCall]
+    ) -> list[tuple[RevealedCall, Assignment]]:
+        """Place `calls` by the rule, renew their ranks, and return the assignments that change."""
+        if not calls:
+            return []
+        frontier, bound, free = self.project(view, calls)
+        price = self.price(len(calls))
+        choice = greedy(self.machines, bound, frontier, free, self.iterate_up_to, price)
+        return self.changes(calls, choice)
+
+    def changes(
+        self, calls: Sequence[RevealedCall], choice: Choice
+    ) -> list[tuple[RevealedCall, Assignment]]:
+        """Renew the ranks of `calls` and return the assignments that differ from what is.
+
+        Keys are −R, sorted, dealt out in the order of commitment: so that a call placed later, by
+        its own R, finds its place among them.
+        """
+        keys = sorted(-ratio for ratio in choice.ratio.tolist())
+        prefills, decodes = self.machines.prefill_numbers, self.machines.decode_numbers
+        changed = []
+        for key, row in zip(keys, choice.order.tolist(), strict=True):
+            if choice.prefill[row] < 0:
+                continue
+            call = calls[row]
+            self.ranks[call.number] = key
+            p = int(prefills[choice.prefill[row]])
+            d = int(decodes[choice.decode[row]])
+            if call.stage == READY or call.prefill != p or call.decode != d:
+                changed.append((call, Assignment(p, d, key)))
+        return changed
+
+
+def waiting_calls(view: ClusterView) -> list[RevealedCall]:
+    """Return the calls whose prefill has not begun, by number."""
+    return [call for call in view.live if call.stage in (READY, QUEUED)]

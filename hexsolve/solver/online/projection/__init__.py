@@ -1,0 +1,1 @@
+"""What a scheduler believes will happen: compiled projections of the cluster's queues."""

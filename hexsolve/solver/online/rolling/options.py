@@ -1,0 +1,41 @@
+"""How the rolling planner works."""
+
+from dataclasses import dataclass
+
+from hexsolve.models.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class RollingOptions:
+    """How the planner works.
+
+    Attributes
+    ----------
+    budget_ms : float
+        Wall-clock time of an epoch; also what a simulation charges for it.
+    deterministic : bool
+        Count work instead of time: reruns are equal to the last bit. Otherwise the budget is
+        real time, and CP-SAT runs in a process of its own.
+    workers : int
+        Threads of CP-SAT with a real budget.
+    congestion_price : float
+        See `ProjectedPolicy`.
+    look_ahead : bool
+        See `ProjectedPolicy`.
+    cp_sat, local_search : bool
+        What is tried on top of the greedy plan; for ablations.
+    seed : int
+    """
+
+    budget_ms: float = 50.0
+    deterministic: bool = True
+    workers: int = 2
+    congestion_price: float = 1.0
+    look_ahead: bool = False
+    cp_sat: bool = True
+    local_search: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 1.0 <= self.budget_ms <= 60_000.0:
+            raise InputError(f"is {self.budget_ms}; allowed: 1…60000 ms", field="--budget-ms")

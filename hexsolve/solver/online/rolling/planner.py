@@ -1,0 +1,368 @@
+"""The rolling-horizon planner as a policy."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hexsolve.models.simulation.calls import QUEUED, READY, RevealedCall
+from hexsolve.models.simulation.policy import Assignment, Plan
+from hexsolve.models.simulation.view import ClusterView
+from hexsolve.solver.online.projected import ProjectedPolicy, waiting_calls
+from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints
+from hexsolve.solver.online.projection.greedy import greedy
+from hexsolve.solver.online.projection.rollout import Stakes, improve, roll_out, score
+from hexsolve.solver.online.projection.snapshot import bound_calls, free_seconds, frontier_of
+from hexsolve.solver.online.rolling.candidates import make_window
+from hexsolve.solver.online.rolling.log import Epoch, EpochLog
+from hexsolve.solver.online.rolling.model import SolverBudget
+from hexsolve.solver.online.rolling.options import RollingOptions
+from hexsolve.solver.online.rolling.window import WindowAnswer
+from hexsolve.solver.online.rolling.worker import InlineSolver, ProcessSolver, Solver
+
+SOLVER_SHARE = 0.5
+"""Of the budget for CP-SAT; then local search until `SEARCH_SHARE` of it is spent."""
+SEARCH_SHARE = 0.85
+CHUNK_MOVES = 32
+MOST_MOVES = 600
+MOVE_S = 2e-6
+MOVE_S_PER_CALL = 1e-7
+"""Time of a move of the local search, for the count and the charge of a deterministic budget."""
+SETUP_S = 3e-3
+"""Time of the rest of an epoch, for the charge of a deterministic budget."""
+
+
+@dataclass(slots=True)
+class _Candidate:
+    name: str
+    prefill: Ints
+    decode: Ints
+    order: Ints
+    score: float
+
+
+class RollingPlanner(ProjectedPolicy):
+    """Re-plans at every change what has not begun, under a budget, and never worse than greedy.
+
+    The serving path is the greedy rule with congestion prices: calls that become ready are placed
+    at once. Beside it each epoch takes all calls whose prefill has not begun and compares, by the
+    score of a rollout of each complete plan (`score`): the greedy plan, the plan in force, the last
+    incumbents of CP-SAT on the calls that begin next or are in most danger, and what a local
+    search makes of the best of them. The winner takes effect `budget_ms` after the state it was
+    made from. Whatever happens to the solver, the greedy plan is there.
+
+    Parameters
+    ----------
+    options : RollingOptions, optional
+    solver : Solver, optional
+        For tests; otherwise as `options` says.
+    """
+
+    epoch_on_change = True
+
+    def __init__(self, options: RollingOptions | None = None, solver: Solver | None = None) -> None:
+        options = options or RollingOptions()
+        super().__init__(
+            "rolling-cpsat",
+            congestion_price=options.congestion_price,
+            look_ahead=options.look_ahead,
+        )
+        self.options = options
+        self.log = EpochLog()
+        self._solver = solver or (InlineSolver() if options.deterministic else ProcessSolver())
+        if isinstance(self._solver, ProcessSolver):
+            self._solver.wait_until_ready()
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+        super().start(view)
+        self.log = EpochLog()
+        self._held: set[int] = set()
+        self._coming: tuple[float, dict[int, float]] | None = None
+
+    def close(self) -> None:
+        """End the solver's process."""
+        self._solver.close()
+
+    def rank(
+        self, view: ClusterView, instance: int, queued: Sequence[RevealedCall]
+    ) -> Sequence[float]:
+        """Return the keys that the calls have now."""
+        self._take_effect(view)
+        return super().rank(view, instance, queued)
+
+    def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Take note of an observed length."""
+        super().completed(view, call)
+        self._held.discard(call.number)
+
+    def place(
+        self, view: ClusterView, ready: Sequence[RevealedCall]
+    ) -> list[tuple[RevealedCall, Assignment]]:
+        """Place what is ready by the priced rule; calls that a plan covers stay as it says."""
+        self.observe(view, ready)
+        self._take_effect(view)
+        calls = waiting_calls(view)
+        frontier, bound, free = self.project(view, calls)
+        self._pin(calls, frontier)
+        choice = greedy(
+            self.machines, bound, frontier, free, self.iterate_up_to, self.price(len(calls))
+        )
+        kept = {c.number: self.ranks[c.number] for c in calls if c.number in self._held}
+        changed = self.changes(calls, choice)
+        self.ranks.update(kept)
+        return changed
+
+    def plan(self, view: ClusterView) -> Plan | None:
+        """Look for a better plan of all calls that wait in a queue."""
+        started = time.perf_counter()
+        self.observe(view, ())
+        self._take_effect(view)
+        calls = [call for call in waiting_calls(view) if call.stage == QUEUED]
+        if len(calls) < 2:
+            return None
+        elapsed, horizon = self.terms(view, calls)
+        frontier = frontier_of(calls, self.rows, elapsed, horizon)
+        bound, bound_by = bound_calls(view, self.machines)
+        free = free_seconds(view, self.machines)
+        price = self.price(len(calls))
+        base = greedy(self.machines, bound, frontier, free, self.iterate_up_to, price)
+        stakes = self._stakes(view, calls, bound_by, elapsed, horizon, price)
+
+        def judged(name: str, prefill: Ints, decode: Ints, order: Ints) -> _Candidate:
+            finish = roll_out(self.machines, bound, frontier, free, prefill, decode, order)
+            value = score(self.machines, frontier, stakes, prefill, finish)
+            return _Candidate(name, prefill, decode, order, value)
+
+        best = first = judged("greedy", base.prefill, base.decode, base.order)
+        force = self._plan_in_force(calls, frontier)
+        if force is not None:
+            best = _better(best, judged("previous", *force))
+        answer = WindowAnswer("SKIPPED")
+        size = 0
+        budget_s = self.options.budget_ms / 1e3
+        if self.options.cp_sat:
+            finish = roll_out(
+                self.machines, bound, frontier, free, base.prefill, base.decode, base.order
+            )
+            previous = base.order if force is None else force[2]
+            window = make_window(
+                self.machines, bound, frontier, free, stakes, base, finish, previous
+            )
+            if window is not None:
+                size = len(window.calls)
+                left = budget_s * SOLVER_SHARE
+                if not self.options.deterministic:
+                    left = max(1e-3, left - (time.perf_counter() - started))
+                budget = SolverBudget(
+                    left,
+                    self.options.deterministic,
+                    self.options.workers,
+                    self.options.seed + len(self.log.epochs),
+                )
+                patience = budget_s * SEARCH_SHARE - (time.perf_counter() - started)
+                answer = self._solver.solve(window, budget, patience)
+                for incumbent in _sound(answer, frontier, self.machines.pairs):
+                    best = _better(best, judged("cp-sat", *_spliced(base, incumbent)))
+        if self.options.local_search:
+            best = self._search(best, calls, bound, frontier, free, stakes, started)
+        self._note(view, calls, size, answer, best, first, started)
+        return self._carry_out(view, calls, frontier, best, self._latency(answer, bound, calls))
+
+    # ------------------------------------------------------------------ parts of an epoch
+
+    def _stakes(
+        self,
+        view: ClusterView,
+        calls: Sequence[RevealedCall],
+        bound_by: Sequence[RevealedCall],
+        elapsed: list[float],
+        horizon: list[float],
+        price: float,
+    ) -> Stakes:
+        more_elapsed, more_horizon = self.terms(view, bound_by)
+        index: dict[int, int] = {}
+        workflow = [
+            index.setdefault(call.workflow.number, len(index)) for call in (*calls, *bound_by)
+        ]
+        return Stakes(
+            np.array(workflow, np.int64),
+            np.array(elapsed + more_elapsed, np.float64),
+            np.array(horizon + more_horizon, np.float64),
+            len(index),
+            price,
+        )
+
+    def _plan_in_force(
+        self, calls: Sequence[RevealedCall], frontier: Frontier
+    ) -> tuple[Ints, Ints, Ints] | None:
+        """Return where the queued calls are and in which order; None if one cannot stay."""
+        row_of = {int(number): row for row, number in enumerate(self.machines.prefill_numbers)}
+        column_of = {int(number): d for d, number in enumerate(self.machines.decode_numbers)}
+        prefill = np.array([row_of[call.prefill] for call in calls], np.int64)
+        decode = np.array([column_of[call.decode] for call in calls], np.int64)
+        every = np.arange(len(calls))
+        if (frontier.new[every, prefill] < 0).any() or (frontier.missing[every, decode] < 0).any():
+            return None
+        keys = [self.ranks.get(call.number, call.priority) for call in calls]
+        return prefill, decode, np.argsort(np.array(keys), kind="stable")
+
+    def _search(
+        self,
+        best: _Candidate,
+        calls: Sequence[RevealedCall],
+        bound: Bound,
+        frontier: Frontier,
+        free: Floats,
+        stakes: Stakes,
+        started: float,
+    ) -> _Candidate:
+        """Improve the best plan by local search until its share of the budget is spent."""
+        budget_s = self.options.budget_ms / 1e3
+        seed = self.options.seed + len(self.log.epochs)
+        moves = self._moves(bound, calls) if self.options.deterministic else CHUNK_MOVES
+        while True:
+            prefill, decode, order, value, _ = improve(
+                self.machines, bound, frontier, free, stakes,
+                best.prefill, best.decode, best.order, moves, seed,
+            )  # fmt: skip
+            found = _Candidate("local-search", prefill, decode, order, value)
+            best = _better(best, found)
+            seed += 1_000_003
+            spent = time.perf_counter() - started
+            if self.options.deterministic or spent >= budget_s * SEARCH_SHARE:
+                return best
+
+    def _carry_out(
+        self,
+        view: ClusterView,
+        calls: Sequence[RevealedCall],
+        frontier: Frontier,
+        best: _Candidate,
+        latency: float,
+    ) -> Plan | None:
+        finish = np.zeros(len(calls))
+        ratio = frontier.elapsed / frontier.horizon
+        before = dict(self.ranks)
+        choice = Choice(best.prefill, best.decode, best.order, finish, ratio)
+        changed = self.changes(calls, choice)
+        ranks = {call.number: self.ranks[call.number] for call in calls}
+        self.ranks = before
+        self._coming = (view.now_s + latency, ranks)
+        return Plan(changed, latency)
+
+    def _latency(self, answer: WindowAnswer, bound: Bound, calls: Sequence[RevealedCall]) -> float:
+        """Return what the epoch is charged, s: the budget, or the work done if that is counted."""
+        budget_s = self.options.budget_ms / 1e3
+        if not self.options.deterministic:
+            return budget_s
+        charge = SETUP_S + (answer.work_s or 0.0)
+        if self.options.local_search:
+            charge += self._moves(bound, calls) * self._move_s(bound, calls)
+        return min(budget_s, charge)
+
+    @staticmethod
+    def _move_s(bound: Bound, calls: Sequence[RevealedCall]) -> float:
+        return MOVE_S + MOVE_S_PER_CALL * (len(calls) + len(bound.decode))
+
+    def _moves(self, bound: Bound, calls: Sequence[RevealedCall]) -> int:
+        """Return the moves of the local search under a deterministic budget."""
+        share = self.options.budget_ms / 1e3 * (SEARCH_SHARE - SOLVER_SHARE)
+        return min(MOST_MOVES, int(share / self._move_s(bound, calls)))
+
+    def _take_effect(self, view: ClusterView) -> None:
+        """Let the ranks of a plan whose time has come count."""
+        if self._coming is not None and view.now_s >= self._coming[0]:
+            ranks = self._coming[1]
+            self._coming = None
+            self._held = set(ranks)
+            self.ranks.update(ranks)
+
+    def _pin(self, calls: Sequence[RevealedCall], frontier: Frontier) -> None:
+        """Leave calls that the plan in force covers only the pair that it gave them."""
+        rows = {int(number): row for row, number in enumerate(self.machines.prefill_numbers)}
+        columns = {int(number): d for d, number in enumerate(self.machines.decode_numbers)}
+        for index, call in enumerate(calls):
+            if call.number not in self._held or call.stage == READY:
+                continue
+            p, d = rows[call.prefill], columns[call.decode]
+            new, missing = frontier.new[index, p], frontier.missing[index, d]
+            if new >= 0 and missing >= 0:
+                frontier.new[index] = -1
+                frontier.missing[index] = -1
+                frontier.new[index, p], frontier.missing[index, d] = new, missing
+
+    def _note(
+        self,
+        view: ClusterView,
+        calls: Sequence[RevealedCall],
+        window: int,
+        answer: WindowAnswer,
+        best: _Candidate,
+        first: _Candidate,
+        started: float,
+    ) -> None:
+        status, _, message = answer.status.partition(": ")
+        gap = None
+        if answer.objective is not None and answer.bound is not None:
+            gap = abs(answer.objective - answer.bound) / max(1.0, abs(answer.objective))
+        self.log.add(
+            Epoch(
+                at_s=view.now_s,
+                calls=len(calls),
+                window=window,
+                status=status,
+                limit_s=self.options.budget_ms / 1e3,
+                objective=answer.objective,
+                bound=answer.bound,
+                gap=gap,
+                solver_s=answer.seconds,
+                epoch_s=time.perf_counter() - started,
+                applied=best.name,
+                score_ratio=best.score / first.score if first.score > 0.0 else 1.0,
+                message=message,
+            )
+        )
+
+
+def _better(one: _Candidate, other: _Candidate) -> _Candidate:
+    return other if other.score < one.score else one
+
+
+def _sound(
+    answer: WindowAnswer, frontier: Frontier, pairs: object
+) -> list[list[tuple[int, int, int]]]:
+    """Return the incumbents that are possible; a broken solver's answer is not trusted."""
+    sound = []
+    count = len(frontier.length)
+    allowed = np.asarray(pairs)
+    for incumbent in answer.incumbents:
+        try:
+            rows = [row for row, _, _ in incumbent]
+            good = len(set(rows)) == len(rows) and all(
+                0 <= row < count
+                and 0 <= p < allowed.shape[0]
+                and 0 <= d < allowed.shape[1]
+                and bool(allowed[p, d])
+                and frontier.new[row, p] >= 0
+                and frontier.missing[row, d] >= 0
+                for row, p, d in incumbent
+            )
+        except (TypeError, ValueError):
+            good = False
+        if good:
+            sound.append(incumbent)
+    return sound
+
+
+def _spliced(base: Choice, incumbent: Sequence[tuple[int, int, int]]) -> tuple[Ints, Ints, Ints]:
+    """Return the greedy plan with the window's calls first, placed as CP-SAT says."""
+    prefill, decode = base.prefill.copy(), base.decode.copy()
+    rows = []
+    for row, p, d in incumbent:
+        prefill[row], decode[row] = p, d
+        rows.append(row)
+    inside = set(rows)
+    rest = [int(row) for row in base.order if int(row) not in inside]
+    return prefill, decode, np.array(rows + rest, np.int64)

@@ -1,9 +1,11 @@
 """How fast the simulator is: calls per second of CPU time, on one core.
 
-    python results/speed/run.py [--data DIR] [--peer PYTHON] [--largest CALLS]
+    python results/speed/run.py [--data DIR] [--peer PYTHON] [--before TREE] [--largest CALLS]
 
-`--peer` names a Python that has NVIDIA's Dynamo (``pip install --no-deps ai-dynamo==1.6.1
-ai-dynamo-runtime==1.6.1``); its offline replay then runs in turn with ours. Writes runs.csv.
+Compiled code and the same code as Python take turns, with two more on request: `--peer` names a
+Python that has NVIDIA's Dynamo (``pip install --no-deps ai-dynamo==1.6.1
+ai-dynamo-runtime==1.6.1``), whose offline replay gets the same load; `--before` names the working
+tree of an earlier version. Writes runs.csv.
 """
 
 import argparse
@@ -11,11 +13,14 @@ import csv
 import os
 import resource
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from peer import NAME, is_chain, replay_requests, replay_sessions
 
 from hexsolve.instances.generators.arrivals import compose_arrivals, poisson
 from hexsolve.instances.generators.registry import SHAPES
@@ -45,15 +50,6 @@ ENGINE = EnginePerformance(
     kv_bytes_per_token=131_072,
     origin="measured",
 )
-PEER = """
-import sys, time
-from dynamo._core import run_mocker_synthetic_trace_replay as replay
-engines = [{"engine": {"worker_type": role}} for role in ("prefill", "decode")]
-begin = time.process_time()
-replay(1024, 256, int(sys.argv[1]), prefill_engine_args=engines[0], decode_engine_args=engines[1],
-       num_prefill_workers=4, num_decode_workers=4, request_rate=float(sys.argv[2]))
-print(time.process_time() - begin)
-"""
 
 
 def cluster(each: int = 4) -> SimulatedCluster:
@@ -80,15 +76,16 @@ def measure(name: str, workflows: list[Workflow], policy: str) -> dict[str, obje
     begin = time.process_time()
     record = simulation.run()
     seconds = time.process_time() - begin
-    return row(name, policy, record.done, seconds)
+    return row(name, policy, "compiled", record.done, seconds)
 
 
-def row(name: str, policy: str, calls: int, seconds: float) -> dict[str, object]:
+def row(name: str, policy: str, simulator: str, calls: int, seconds: float) -> dict[str, object]:
     """Return a row of the table."""
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return {
         "workload": name,
         "policy": policy,
+        "simulator": simulator,
         "calls": calls,
         "cpu_s": round(seconds, 3),
         "calls_per_s": round(calls / seconds),
@@ -97,44 +94,75 @@ def row(name: str, policy: str, calls: int, seconds: float) -> dict[str, object]
     }
 
 
-def peer(python: str, count: int, rate: float) -> dict[str, object]:
-    """Run Dynamo's replay on the same load."""
+def peer(python: str, load: str) -> dict[str, object]:
+    """Run Dynamo's replay on a load."""
+    if load in RATES:
+        calls, seconds = replay_requests(python, 10_000, RATES[load])
+    else:
+        calls, seconds = replay_sessions(python, LOADS[load]())
+    return row(load, "round-robin", NAME, calls, seconds) | {"peak_mb": ""}
+
+
+def elsewhere(load: str, simulator: str, tree: Path) -> dict[str, object]:
+    """Run a load as Python in a process of its own, with the package of `tree`."""
+    environment = {"HEXSOLVE_NATIVE": "0", "PYTHONPATH": str(tree)}
+    count = str(sum(len(workflow.calls) for workflow in LOADS[load]()))
+    seconds = seconds_of([sys.executable, __file__, "--seconds", load], environment)
+    return row(load, "round-robin", simulator, int(count), seconds) | {"peak_mb": ""}
+
+
+def seconds_of(command: list[str], environment: dict[str, str] | None = None) -> float:
+    """Run a command that prints its CPU seconds last."""
     done = subprocess.run(
-        [python, "-c", PEER, str(count), str(rate)], capture_output=True, text=True, check=True
+        command, capture_output=True, text=True, check=True, env=os.environ | (environment or {})
     )
-    seconds = float(done.stdout.splitlines()[-1])
-    return row(f"requests-{count}", "Dynamo 1.6.1 offline replay", count, seconds) | {"peak_mb": ""}
+    return float(done.stdout.split()[-1])
+
+
+def shape(name: str, count: int, rate: float) -> list[Workflow]:
+    """Return generated workflows of a published shape."""
+    rng = np.random.default_rng(0)
+    return compose_arrivals(SHAPES[name].generate(count, rng), poisson(rate), rng)
+
+
+RATES = {f"requests-10000 at {rate:g}/s": rate for rate in (40.0, 80.0)}
+DAGS = {
+    "tool-calling": (1500, 8.0),
+    "tree-search": (100, 0.4),
+    "chat": (2500, 7.0),
+    "text-to-sql": (600, 1.0),
+}
+LOADS: dict[str, Callable[[], list[Workflow]]] = {
+    **{name: partial(requests, 10_000, rate) for name, rate in RATES.items()},
+    **{name: partial(shape, name, *size) for name, size in DAGS.items()},
+}
 
 
 def rows(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Yield all rows as they are measured."""
-    for rate in (40.0, 80.0):
+    others = {"Python": HERE.parents[1]}
+    if options.before:
+        others["before"] = Path(options.before)
+    for load in LOADS:
         for _ in range(3):
-            yield measure(f"requests-10000 at {rate:g}/s", requests(10_000, rate), "round-robin")
-            if options.peer:
-                yield peer(options.peer, 10_000, rate) | {
-                    "workload": f"requests-10000 at {rate:g}/s"
-                }
-    size = 1000
-    while size <= options.largest:
-        yield measure(f"requests-{size} at 60/s", requests(size, 60.0), "round-robin")
-        size *= 10
-    for name, count, rate in (
-        ("tool-calling", 1500, 8.0),
-        ("tree-search", 100, 0.4),
-        ("chat", 2500, 7.0),
-        ("text-to-sql", 600, 1.0),
-    ):
-        rng = np.random.default_rng(0)
-        workflows = compose_arrivals(SHAPES[name].generate(count, rng), poisson(rate), rng)
-        for policy in ("round-robin", "least-work"):
-            yield measure(name, workflows, policy)
+            yield measure(load, LOADS[load](), "round-robin")
+            for simulator, tree in others.items():
+                yield elsewhere(load, simulator, tree)
+            if options.peer and all(map(is_chain, LOADS[load]())):
+                yield peer(options.peer, load)
+    for load in DAGS:
+        yield measure(load, LOADS[load](), "least-work")
     trace = Path(options.data) / "traces" / "weka_claude_code.jsonl.gz"
     if trace.exists():
         sessions = read_trace(trace).workflows
         workflows = compose_arrivals(sessions, poisson(0.05), np.random.default_rng(0))
         for policy in ("round-robin", "least-work"):
             yield measure("weka coding agent, 676 sessions at 0.05/s", workflows, policy)
+        del sessions, workflows
+    size = 1000
+    while size <= options.largest:
+        yield measure(f"requests-{size} at 60/s", requests(size, 60.0), "round-robin")
+        size *= 10
 
 
 def main() -> None:
@@ -144,7 +172,17 @@ def main() -> None:
     parser.add_argument("--data", default=os.environ.get("HEXSOLVE_DATA", str(default)))
     parser.add_argument("--peer", help="a Python with ai-dynamo")
     parser.add_argument("--largest", type=int, default=100_000)
+    parser.add_argument("--before", help="the working tree of an earlier version")
+    parser.add_argument("--seconds", metavar="LOAD", help="only print the CPU seconds of a load")
     options = parser.parse_args()
+    if options.seconds:
+        print(measure(options.seconds, LOADS[options.seconds](), "round-robin")["cpu_s"])
+        return
+    # An earlier version has no such module.
+    from hexsolve import native
+
+    if native.state() != "compiled":
+        parser.error(f"the simulator runs as {native.state()}; run make compile first")
     with (HERE / "runs.csv").open("w", newline="", encoding="utf-8") as stream:
         writer: csv.DictWriter[str] | None = None
         for each in rows(options):

@@ -10,38 +10,53 @@ class _Run:
     """Present tokens `low`…`end` of the path of call (or root text) `tip`.
 
     What is present is closed under prefixes, so `parent` is the run that holds the token before.
-    Tokens go from the end. `attached` counts what needs this run up to a position: runs that
-    continue it from there, and active calls; what lies before the last of them (`covered`) cannot
-    be evicted. `stamps` is a staircase of (position, stamp), positions ascending and stamps
-    descending: a token's stamp is that of the first entry beyond it.
+    Tokens go from the end. Runs that continue this one from a position, and active calls, need it
+    up to there: what lies before the last of them (`covered`, where `pins` of them end; `lower`
+    counts the others) cannot be evicted. `stamps` is a staircase of (position, stamp), positions
+    ascending and stamps descending: a token's stamp is that of the first entry beyond it.
     """
 
-    __slots__ = ("attached", "covered", "end", "low", "parent", "stamps", "tip")
+    __slots__ = ("covered", "end", "low", "lower", "parent", "pins", "stamps", "tip")
 
     def __init__(self, tip: int, low: int, end: int, parent: "_Run | None") -> None:
         self.tip = tip
         self.low = low
         self.end = end
         self.parent = parent
-        self.attached: dict[int, int] = {}
         self.covered = low
+        self.pins = 0
+        self.lower: dict[int, int] | None = None
         self.stamps: list[tuple[int, int]] = []
         if parent is not None:
             parent.attach(low)
 
     def attach(self, position: int) -> None:
-        self.attached[position] = self.attached.get(position, 0) + 1
+        if position == self.covered and self.pins:
+            self.pins += 1
+            return
+        count = 1
         if position > self.covered:
-            self.covered = position
+            position, count, self.covered, self.pins = self.covered, self.pins, position, 1
+        if count:
+            if self.lower is None:
+                self.lower = {}
+            self.lower[position] = self.lower.get(position, 0) + count
 
     def detach(self, position: int) -> None:
-        attached = self.attached
-        if attached[position] > 1:
-            attached[position] -= 1
+        lower = self.lower
+        if position == self.covered and self.pins:
+            self.pins -= 1
+            if not self.pins:
+                if lower:
+                    self.covered = max(lower)
+                    self.pins = lower.pop(self.covered)
+                else:
+                    self.covered = self.low
             return
-        del attached[position]
-        if position == self.covered:
-            self.covered = max(attached) if attached else self.low
+        assert lower is not None, "it was attached there"
+        lower[position] -= 1
+        if not lower[position]:
+            del lower[position]
 
     def used_at(self, position: int, stamp: int) -> None:
         """Tokens before `position` were used at `stamp` or later."""
@@ -188,8 +203,8 @@ class KVPool:
         self.pinned += upto
         self.used += upto
         run = _Run(call, 0, upto, None)
-        run.attached[upto] = 1
         run.covered = upto
+        run.pins = 1
         self._runs[call] = run
         self._count[workflow] = 1
         # Others of the workflow may be active and hold nothing but root text.
@@ -318,8 +333,8 @@ class KVPool:
             for each in reversed(chain):
                 twin = _Run(each.tip, each.low, each.end, None)
                 twin.parent = copies[id(each.parent)] if each.parent is not None else None
-                twin.attached = each.attached.copy()
-                twin.covered = each.covered
+                twin.covered, twin.pins = each.covered, each.pins
+                twin.lower = each.lower.copy() if each.lower else None
                 twin.stamps = each.stamps.copy()
                 copies[id(each)] = twin
             return copies[id(run)]
@@ -433,7 +448,7 @@ class KVPool:
             self._count[workflow] -= 1
         else:
             del self._count[workflow]
-        hidden = self._hidden.get(workflow)
+        hidden = self._hidden.get(workflow) if self._hidden else None
         if hidden and run in hidden:
             hidden.remove(run)
             if not hidden:

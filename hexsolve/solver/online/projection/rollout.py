@@ -9,8 +9,6 @@ from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.online.projection.decode import INFINITY, simulate_decode
 from hexsolve.solver.online.projection.prefill import batch_seconds, marginal_seconds, pair_work
 
-POWER = 12.0
-
 
 class Stakes(NamedTuple):
     """What the completions are worth: rows are the frontier's calls, then the bound ones."""
@@ -25,6 +23,8 @@ class Stakes(NamedTuple):
     """W."""
     price: float
     """Toll on a marginal second of prefill; see `greedy`."""
+    power: float
+    """Exponent q of the penalty ``Σ_w R_w^q``."""
 
 
 @compiled
@@ -114,10 +114,10 @@ def roll_out(
 def score(
     machines: Machines, frontier: Frontier, stakes: Stakes, prefill: Ints, finish: Floats
 ) -> float:
-    """Return ``Σ_w R_w^12``, R_w the largest projected ratio of a call of w, tolls included.
+    """Return ``Σ_w R_w^q``, R_w the largest projected ratio of a call of w, tolls included.
 
-    The high power makes the worst workflows count: near a tail of R the twelfth power weighs one
-    that is 6 % worse twice. It is convex, so it also prefers to spread a delay.
+    A high power makes the worst workflows count: with q = 12 one whose ratio is 6 % above another's
+    weighs twice as much. It is convex, so it also prefers to spread a delay.
     """
     count = len(frontier.length)
     worst = np.zeros(stakes.workflows)
@@ -132,7 +132,7 @@ def score(
         if seconds < INFINITY:
             w = stakes.workflow[row]
             worst[w] = max(worst[w], seconds / stakes.horizon[row])
-    return float(np.sum(worst**POWER))
+    return float(np.sum(worst**stakes.power))
 
 
 @compiled

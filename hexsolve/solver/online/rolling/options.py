@@ -24,6 +24,11 @@ class RollingOptions:
         See `ProjectedPolicy`.
     cp_sat, local_search : bool
         What is tried on top of the greedy plan; for ablations.
+    calm_ratio : float
+        Below this projected slowdown of the worst workflow nothing is re-planned: there is nothing
+        to gain, and a plan that is carried out later can only lose against deciding anew.
+    power : float
+        Exponent of the score; see `score`.
     seed : int
     """
 
@@ -34,6 +39,8 @@ class RollingOptions:
     look_ahead: bool = False
     cp_sat: bool = True
     local_search: bool = True
+    calm_ratio: float = 1.25
+    power: float = 12.0
     seed: int = 0
 
     def __post_init__(self) -> None:

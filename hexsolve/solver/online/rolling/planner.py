@@ -135,7 +135,13 @@ class RollingPlanner(ProjectedPolicy):
             value = score(self.machines, frontier, stakes, prefill, finish)
             return _Candidate(name, prefill, decode, order, value)
 
-        best = first = judged("greedy", base.prefill, base.decode, base.order)
+        finish = roll_out(
+            self.machines, bound, frontier, free, base.prefill, base.decode, base.order
+        )
+        if float(np.max((stakes.elapsed + finish) / stakes.horizon)) < self.options.calm_ratio:
+            return None
+        value = score(self.machines, frontier, stakes, base.prefill, finish)
+        best = first = _Candidate("greedy", base.prefill, base.decode, base.order, value)
         force = self._plan_in_force(calls, frontier)
         if force is not None:
             best = _better(best, judged("previous", *force))
@@ -143,9 +149,6 @@ class RollingPlanner(ProjectedPolicy):
         size = 0
         budget_s = self.options.budget_ms / 1e3
         if self.options.cp_sat:
-            finish = roll_out(
-                self.machines, bound, frontier, free, base.prefill, base.decode, base.order
-            )
             previous = base.order if force is None else force[2]
             window = make_window(
                 self.machines, bound, frontier, free, stakes, base, finish, previous
@@ -192,6 +195,7 @@ class RollingPlanner(ProjectedPolicy):
             np.array(horizon + more_horizon, np.float64),
             len(index),
             price,
+            self.options.power,
         )
 
     def _plan_in_force(

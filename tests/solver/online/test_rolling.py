@@ -1,0 +1,207 @@
+"""The epoch model against brute force; the planner under faults; its log."""
+
+import itertools
+import json
+import os
+import signal
+import time
+from io import StringIO
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hexsolve.instances.generators.arrivals import compose_arrivals, poisson
+from hexsolve.instances.generators.registry import SHAPES
+from hexsolve.models.simulation.cluster import Failure
+from hexsolve.models.simulation.engine import Simulation
+from hexsolve.solver.online.predictors import make_predictor
+from hexsolve.solver.online.rolling.model import SolverBudget, solve_window
+from hexsolve.solver.online.rolling.objective import SLOPES, UNIT
+from hexsolve.solver.online.rolling.options import RollingOptions
+from hexsolve.solver.online.rolling.planner import RollingPlanner
+from hexsolve.solver.online.rolling.window import Option, Window, WindowAnswer, WindowCall
+from hexsolve.solver.online.rolling.worker import InlineSolver, ProcessSolver
+from tests.simulation.engines import cluster, engine
+
+ENOUGH = SolverBudget(seconds=30.0, deterministic=True)
+
+
+def window_of(rng: np.random.Generator, calls: int) -> Window:
+    made = []
+    for row in range(calls):
+        options = tuple(
+            Option(
+                p, d, int(rng.integers(1, 50)), int(rng.integers(0, 90)), int(rng.integers(0, 5))
+            )
+            for p in range(2)
+            for d in range(2)
+            if rng.random() < 0.6 or (p, d) == (0, 0)
+        )
+        elapsed, tokens = int(rng.integers(0, 100)), int(rng.integers(1, 9))
+        made.append(WindowCall(row, row % 3, elapsed, tokens, options, 0))
+    horizon = {w: int(rng.integers(20, 200)) for w in range(3)}
+    free = {0: int(rng.integers(0, 40)), 1: 0}
+    hinted = sum(call.tokens for call in made if call.options[0].decode == 0)
+    room = {0: max(hinted, 12), 1: 12}
+    return Window(tuple(made), free, room, horizon, {0: 30}, (0.5, 1.0, 2.0))
+
+
+def penalty(window: Window, finish: dict[int, int], chosen: dict[int, Option]) -> int:
+    """The objective of a complete plan, written down once more."""
+    worst: dict[int, int] = {}
+    total = 0
+    for number, call in enumerate(window.calls):
+        flow = call.elapsed_ms + finish[number]
+        floor = window.floor_ms.get(call.workflow, 0)
+        worst[call.workflow] = max(worst.get(call.workflow, floor), flow)
+        total += chosen[number].toll_ms * UNIT // window.horizon_ms[call.workflow]
+    for workflow, flow in worst.items():
+        horizon = window.horizon_ms[workflow]
+        for k, threshold in enumerate(window.thresholds):
+            rise = SLOPES[k] - (SLOPES[k - 1] if k else 0)
+            excess = max(0, flow - round(threshold * horizon))
+            total += max(1, rise * UNIT // horizon) * excess
+    return total
+
+
+def brute_force(window: Window) -> int:
+    """The least objective over all options and orders; each server works without pauses."""
+    best = None
+    numbers = range(len(window.calls))
+    for picked in itertools.product(*(call.options for call in window.calls)):
+        chosen = dict(zip(numbers, picked, strict=True))
+        if any(
+            sum(window.calls[n].tokens for n in numbers if chosen[n].decode == d) > room
+            for d, room in window.room.items()
+        ):
+            continue
+        for order in itertools.permutations(numbers):
+            free = dict(window.free_ms)
+            finish = {}
+            for n in order:
+                end = free[chosen[n].prefill] + chosen[n].prefill_ms
+                free[chosen[n].prefill] = end
+                finish[n] = end + chosen[n].after_ms
+            value = penalty(window, finish, chosen)
+            best = value if best is None else min(best, value)
+    assert best is not None
+    return best
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 10**6))
+def test_the_epoch_model_is_optimal_on_small_windows(seed):
+    rng = np.random.default_rng(seed)
+    window = window_of(rng, int(rng.integers(2, 5)))
+    answer = solve_window(window, ENOUGH)
+    assert answer.status == "OPTIMAL"
+    assert answer.objective == answer.bound == brute_force(window)
+    assert sorted(row for row, _, _ in answer.incumbents[-1]) == list(range(len(window.calls)))
+
+
+def test_the_hint_is_complete_so_that_no_time_still_gives_the_greedy_plan():
+    window = window_of(np.random.default_rng(3), 12)
+    answer = solve_window(window, SolverBudget(1e-6, deterministic=True))
+    assert answer.status in ("FEASIBLE", "OPTIMAL", "UNKNOWN")
+
+
+# ---------------------------------------------------------------------- under faults
+
+
+def busy_run(solver=None, deterministic=True, budget_ms=20.0, failures=(), count=12):
+    rng = np.random.default_rng(1)
+    flows = compose_arrivals(list(SHAPES["tool-calling"].generate(count, rng)), poisson(40.0), rng)
+    on = cluster(
+        prefills=2, decodes=2, instance_options={"nic_bandwidth": 1e9},
+        performance=engine(capacity=30_000), failures=failures,
+    )  # fmt: skip
+    options = RollingOptions(budget_ms=budget_ms, deterministic=deterministic)
+    policy = RollingPlanner(options, solver)
+    simulation = Simulation(on, flows, policy, make_predictor("noise-0.3", 1))
+    record = simulation.run()
+    policy.close()
+    assert all(finish > 0 for finish in record.finish)
+    assert record.done == sum(len(flow.calls) for flow in flows)
+    for totals in record.instances:
+        assert totals.mean_kv_tokens <= totals.kv_capacity_tokens
+    return record, policy.log
+
+
+def test_epochs_are_logged_and_reruns_are_equal():
+    one, log = busy_run()
+    two, again = busy_run()
+    assert one.finish == two.finish
+    summary = log.summary()
+    assert summary == again.summary()
+    assert summary["epochs"] > 10
+    assert summary["share_optimal"] + summary["share_feasible"] > 0.9
+    assert all(epoch.score_ratio <= 1.0 for epoch in log.epochs)
+    stream = StringIO()
+    log.write(stream)
+    rows = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert len(rows) == summary["epochs"]
+    assert {"status", "limit_s", "objective", "bound", "gap", "applied"} <= rows[0].keys()
+
+
+def raises(window, budget):
+    raise RuntimeError("boom")
+
+
+def garbage(window, budget):
+    return WindowAnswer("OPTIMAL", incumbents=[[(99, 0, 0)], [(0, 7, 7)], [("x", None, 1)]])
+
+
+def sleeps(window, budget):
+    time.sleep(60)
+
+
+def dies(window, budget):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def nonsense(window, budget):
+    return "what?"
+
+
+def test_a_solver_that_raises_or_lies_is_survived():
+    _, log = busy_run(InlineSolver(raises))
+    assert log.summary()["share_fallback"] == 1.0
+    assert "boom" in log.epochs[0].message
+    _, log = busy_run(InlineSolver(garbage))
+    assert log.summary()["applied"].get("cp-sat", 0) == 0
+
+
+def replaced(solve):
+    solver = ProcessSolver(solve)
+    assert solver.wait_until_ready()
+    return solver
+
+
+@pytest.mark.parametrize(
+    ("solve", "status"), [(sleeps, "TIMEOUT"), (dies, "CRASH"), (nonsense, "ERROR")]
+)
+def test_a_solver_process_that_hangs_or_dies_is_replaced(solve, status):
+    _, log = busy_run(replaced(solve), deterministic=False, budget_ms=30.0, count=6)
+    statuses = log.summary()["status"]
+    assert status in statuses
+    assert log.summary()["share_fallback"] == 1.0
+
+
+def test_a_solver_process_answers():
+    solver = replaced(solve_window)
+    window = window_of(np.random.default_rng(5), 4)
+    answer = solver.solve(window, SolverBudget(5.0, deterministic=True), 30.0)
+    solver.close()
+    assert answer.objective == brute_force(window)
+
+
+def test_instances_that_fail_amid_a_plan():
+    failures = (
+        Failure(instance="p1", at_s=0.5, until_s=2.0),
+        Failure(instance="d0", at_s=1.0, until_s=4.0),
+    )
+    record, log = busy_run(failures=failures)
+    assert log.summary()["epochs"] > 5
+    assert sum(record.counts["computed"]) > 0

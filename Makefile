@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile plan simulate test test-slow lint format bench results catalog calibrate clean
+.PHONY: help setup compile plan simulate test test-slow lint format bench results online catalog calibrate clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -53,6 +53,9 @@ results: setup bench  ## regenerate what stands in results/ and needs no other t
 	$(RUN) results/plan_vs_aiconfigurator/compare.py
 	$(RUN) results/plan_vs_simulation/run.py
 	$(RUN) results/fidelity/run.py
+
+online: setup  ## compare online policies on 16 settings (QUICK=1: a quarter of it, ten minutes)
+	$(RUN) results/online/run.py $(if $(QUICK),--quick)
 
 catalog: setup  ## regenerate the workflow classes that ship
 	$(RUN) -m hexsolve.instances.workflow_catalog_build

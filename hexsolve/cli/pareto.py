@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from hexsolve.cli.numbers import FiniteFloat
+from hexsolve.cli import solver_options
+from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
 from hexsolve.instances.resolve import load_problem
+from hexsolve.models.status import Status
 
 if TYPE_CHECKING:
     from hexsolve.solver.placement.pareto import ParetoPoint
@@ -25,28 +27,25 @@ BAR = 24
 @click.option(
     "--points", type=click.IntRange(min=2, max=100), default=6, show_default=True, help="Plans."
 )
-@click.option(
-    "--time-limit",
-    type=FiniteFloat(min=0.1, max=1e7),
-    default=60.0,
-    show_default=True,
-    help="Seconds for each plan.",
-)
-@click.option(
-    "--gap",
-    type=FiniteFloat(min=0.0, max=10.0),
-    default=1e-2,
-    show_default=True,
-    help="Relative optimality gap at which a plan may stop.",
-)
+@solver_options.time_limit(default=60.0, per="each plan")
+@solver_options.gap(default=1e-2)
+@solver_options.threads()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+@click.pass_context
 def pareto(
-    instance: Path | None, points: int, time_limit: float, gap: float, as_json: bool
+    ctx: click.Context,
+    instance: Path | None,
+    points: int,
+    time_limit: float,
+    gap: float,
+    threads: int,
+    as_json: bool,
 ) -> None:
     """Show the least cost at every SLO scale, from any to the tightest possible.
 
     INSTANCE is a YAML or JSON file; left out, the embedded example is used. Its own slo_scale
-    plays no part.
+    plays no part. Exit code 0: a front; 2: the input is wrong; 3: proven infeasible at any scale;
+    4: nothing found within the time limit.
     """
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.pareto import pareto_front
@@ -54,14 +53,17 @@ def pareto(
     problem = load_problem(instance)
     console = Console(stderr=True)
     found: list[ParetoPoint] = []
+    budget = Budget(time_s=time_limit, gap=gap, threads=threads)
     with console.status("cheapest plan") as status:
-        for point in pareto_front(problem, points, Budget(time_s=time_limit, gap=gap)):
+        for point in pareto_front(problem, points, budget):
             found.append(point)
             status.update(f"{len(found)} of {points} plans")
     if as_json:
         click.echo(json.dumps([_plain(point) for point in found], indent=2))
     else:
         Console().print(_table(found))
+    if found[0].plan is None:
+        ctx.exit(INFEASIBLE if found[0].outcome.status is Status.INFEASIBLE else NOTHING_FOUND)
 
 
 def _plain(point: "ParetoPoint") -> dict[str, object]:

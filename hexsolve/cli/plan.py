@@ -5,6 +5,8 @@ from typing import get_args
 
 import click
 
+from hexsolve.cli import solver_options
+from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.plan_screen import show_answer
 from hexsolve.cli.progress import solving
@@ -15,7 +17,6 @@ from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.status import Status
 
-INFEASIBLE, NOTHING_FOUND = 3, 4
 # Ranges as in an instance file.
 FACTOR = FiniteFloat(min=1e-9, max=1e12)
 LOAD = FiniteFloat(min=1e-3, max=1e6)
@@ -30,20 +31,8 @@ LOAD = FiniteFloat(min=1e-3, max=1e6)
     show_default=True,
     help="cost: least US$/h for the load; load: most load; slo: least SLO scale.",
 )
-@click.option(
-    "--time-limit",
-    type=FiniteFloat(min=0.1, max=1e7),
-    default=120.0,
-    show_default=True,
-    help="Seconds for the solver.",
-)
-@click.option(
-    "--gap",
-    type=FiniteFloat(min=0.0, max=10.0),
-    default=1e-3,
-    show_default=True,
-    help="Relative optimality gap at which it may stop; 0 = prove the optimum.",
-)
+@solver_options.time_limit(default=120.0, per="the solver")
+@solver_options.gap(default=1e-3)
 @click.option(
     "--solver",
     type=click.Choice(["highs", "cbc", "scip"]),
@@ -51,9 +40,7 @@ LOAD = FiniteFloat(min=1e-3, max=1e6)
     show_default=True,
     help="cbc and scip are for cross-checks and slower.",
 )
-@click.option(
-    "--threads", type=click.IntRange(min=1), default=1, show_default=True, help="Solver threads."
-)
+@solver_options.threads()
 @click.option("--slo-scale", type=FACTOR, help="Override.")
 @click.option("--load", type=LOAD, help="Override.")
 @click.option("--budget-per-hour", type=FACTOR, help="Override, US$/h.")

@@ -1,0 +1,6 @@
+"""Exit codes of the commands that solve, beside 0 (done) and 2 (the input is wrong)."""
+
+INFEASIBLE = 3
+"""Proven that no plan exists."""
+NOTHING_FOUND = 4
+"""No plan was found within the limits, and none was ruled out."""

@@ -1,0 +1,43 @@
+"""Options that every command with a MILP behind it takes: when the solver may stop."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hexsolve.cli.numbers import FiniteFloat
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def time_limit(default: float, per: str) -> Decorator:
+    """Return ``--time-limit``: seconds of wall time; `per` says what each limit is for."""
+    return click.option(
+        "--time-limit",
+        type=FiniteFloat(min=0.1, max=1e7),
+        default=default,
+        show_default=True,
+        help=f"Seconds for {per}.",
+    )
+
+
+def gap(default: float) -> Decorator:
+    """Return ``--gap``: the relative optimality gap at which the solver may stop."""
+    return click.option(
+        "--gap",
+        type=FiniteFloat(min=0.0, max=10.0),
+        default=default,
+        show_default=True,
+        help="Relative optimality gap at which it may stop; 0 = prove the optimum.",
+    )
+
+
+def threads() -> Decorator:
+    """Return ``--threads``: solver threads; 1 repeats exactly."""
+    return click.option(
+        "--threads",
+        type=click.IntRange(min=1),
+        default=1,
+        show_default=True,
+        help="Solver threads.",
+    )

@@ -17,6 +17,7 @@ INTERNAL_ERROR = 70
 _COMMANDS = {
     "calibrate": ("hexsolve.cli.calibrate", "calibrate", "Fit or test the latency model."),
     "check": ("hexsolve.cli.check", "check", "Verify an answer independently of the solver."),
+    "compare": ("hexsolve.cli.compare", "compare", "Compare policies in a study."),
     "instance": ("hexsolve.cli.instance", "instance", "Make, import, show or validate instances."),
     "pareto": ("hexsolve.cli.pareto", "pareto", "Show what a tighter SLO scale costs."),
     "plan": ("hexsolve.cli.plan", "plan", "Plan prefill, decode and mixed instances."),

@@ -1,0 +1,105 @@
+"""``hexsolve compare``: a study of policies with statistics, figures and resumption."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from hexsolve.studies.cells import Outcome
+
+
+@click.command("compare", epilog="Example: hexsolve compare study.yaml -o results/mine --jobs 2")
+@click.argument("study", required=False, type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures.")
+@click.option("--example", is_flag=True, help="Print a study to start from.")
+def compare(
+    study: Path | None, output: Path | None, jobs: int, figures: bool, example: bool
+) -> None:
+    """Run instances × policies × seeds of STUDY and compare the policies.
+
+    Writes runs.csv (a row a run, as they end), slowdowns.jsonl, timings.csv, tables.md, tables.tex
+    and figures (SVG and PDF). Stopped at any moment, the same command runs what is missing. Start
+    with `hexsolve compare --example > study.yaml`; docs/studies.md explains the rest.
+    """
+    from hexsolve.studies.schema import EXAMPLE, load_study
+
+    if example:
+        click.echo(EXAMPLE, nl=False)
+        return
+    if study is None or output is None:
+        raise click.UsageError("give a STUDY and --output, or --example")
+    from hexsolve.studies.figures import write_figures
+    from hexsolve.studies.runner import run_study
+    from hexsolve.studies.store import Store
+    from hexsolve.studies.tables import write_tables
+
+    loaded = load_study(study)
+    store = Store(output, loaded)
+    with _progress(loaded.name) as report:
+        run_study(loaded, store, jobs, report)
+    rows = store.rows()
+    write_tables(loaded, rows, output)
+    if figures:
+        write_figures(loaded, rows, store.values(), output / "figures")
+    failed = sum(row["status"] != "ok" for row in rows.values())
+    click.echo(f"{len(rows)} runs in {output}, {failed} failed; see {output / 'tables.md'}")
+
+
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[int, int, "Outcome"], None]]:
+    """Show runs done, and an estimate of the time left, on standard error."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        started = time.perf_counter()
+        shown = [started]
+
+        def line(done: int, total: int, outcome: "Outcome") -> None:
+            now = time.perf_counter()
+            if now - shown[0] >= 10.0 or done == total:
+                shown[0] = now
+                print(
+                    f"{name}: {done}/{total} runs after {now - started:.0f} s, last "
+                    f"{outcome.cell.instance} {outcome.cell.policy} seed {outcome.cell.seed}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+        yield line
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task(name, total=None)
+
+        def update(done: int, total: int, outcome: "Outcome") -> None:
+            progress.update(
+                task,
+                completed=done,
+                total=total,
+                description=f"{name}: {outcome.cell.instance} {outcome.cell.policy}",
+            )
+
+        yield update

@@ -1,0 +1,1 @@
+"""Studies: instances × policies × seeds, run once each, compared with statistics."""

@@ -1,0 +1,182 @@
+"""One run of a study: an instance under a policy with a seed."""
+
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from hexsolve.instances.catalog import load_catalog
+from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
+from hexsolve.instances.generators.registry import SHAPES
+from hexsolve.instances.importers.registry import read_trace
+from hexsolve.instances.performance import engine_performance
+from hexsolve.models import slo
+from hexsolve.models.errors import HexsolveError, InputError, allowed
+from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
+from hexsolve.models.simulation.engine import Simulation
+from hexsolve.models.simulation.horizon import standalone_horizons
+from hexsolve.models.simulation.measures import flow_times, summarise
+from hexsolve.models.workflow import Workflow
+from hexsolve.solver.online.predictors import make_predictor
+from hexsolve.solver.online.registry import PolicyOptions, make_policy
+from hexsolve.solver.online.rolling.options import RollingOptions
+from hexsolve.studies.schema import Study, StudyInstance
+
+DEFAULT_COUNT = 100
+
+
+class Cell(NamedTuple):
+    """Where a run stands in the study; sorts as the results do."""
+
+    instance: str
+    policy: str
+    seed: int
+
+
+class Outcome(NamedTuple):
+    """What a run gave."""
+
+    cell: Cell
+    row: dict[str, str | int | float]
+    """Columns of runs.csv besides the cell."""
+    slowdowns: list[float]
+    wall_s: float
+
+
+MEASURES = (
+    "status", "workflows", "calls", "req95", "req99", "mean_slowdown", "max_slowdown",
+    "ttft_p50_s", "ttft_p95_s", "tpot_p50_s", "tpot_p95_s", "preemptions", "cache_hit_rate",
+    "error",
+)  # fmt: skip
+
+
+def cells(study: Study) -> list[Cell]:
+    """Return all runs of a study, sorted."""
+    return sorted(
+        Cell(instance.name, policy, seed)
+        for instance in study.instances
+        for policy in study.policies
+        for seed in study.seeds
+    )
+
+
+def build_cluster(instance: StudyInstance) -> SimulatedCluster:
+    """Return the cluster of a study's instance.
+
+    Raises
+    ------
+    InputError
+        If the LLM or a GPU type is not in the catalog, or the one does not fit the other.
+    """
+    catalog = load_catalog()
+    if instance.llm not in catalog.llms:
+        raise InputError(f"is {instance.llm!r}; allowed: {allowed(catalog.llms)}", field="llm")
+    made: list[SimulatedInstance] = []
+    for role, counts in (
+        ("prefill", instance.prefill),
+        ("decode", instance.decode),
+        ("mixed", instance.mixed),
+    ):
+        for name, count in counts.items():
+            if name not in catalog.gpus:
+                raise InputError(f"is {name!r}; allowed: {allowed(catalog.gpus)}", field=role)
+            gpu = catalog.gpus[name]
+            engine = engine_performance(catalog, catalog.llms[instance.llm], gpu, instance.tp)
+            if engine is None:
+                raise InputError(
+                    f"{instance.llm} does not fit {instance.tp} {name}; give more GPUs", field="tp"
+                )
+            made += [
+                SimulatedInstance.model_validate(
+                    {
+                        "name": f"{role}-{name}-tp{instance.tp}-{len(made) + number}",
+                        "role": role,
+                        "performance": engine,
+                        "nic_bandwidth": gpu.nic_bandwidth * instance.tp,
+                    }
+                )
+                for number in range(count)
+            ]
+    return SimulatedCluster(instances=tuple(made), transfer_latency_s=instance.transfer_latency_s)
+
+
+def draw_workload(instance: StudyInstance, seed: int) -> list[Workflow]:
+    """Return the workflows of a seed, with arrivals.
+
+    Raises
+    ------
+    InputError
+        If the workload is neither a generator nor a readable file.
+    """
+    rng = np.random.default_rng(seed)
+    if instance.workload in SHAPES:
+        shape = SHAPES[instance.workload]
+        workflows = list(shape.generate(instance.count or DEFAULT_COUNT, rng))
+    elif Path(instance.workload).exists():
+        workflows = list(read_trace(Path(instance.workload)).workflows[: instance.count])
+    else:
+        raise InputError(
+            f"is {instance.workload!r}; allowed: an existing file, {allowed(SHAPES)}",
+            field="workload",
+        )
+    return compose_arrivals(workflows, gamma(instance.rate, instance.cv), rng)
+
+
+@lru_cache(maxsize=4)
+def _prepared(text: str, seed: int) -> tuple[SimulatedCluster, list[Workflow], list[float]]:
+    """Return cluster, workflows and horizons, which all policies of a seed share.
+
+    `text` is the instance as JSON: a key for the cache.
+    """
+    instance = StudyInstance.model_validate_json(text)
+    cluster = build_cluster(instance)
+    workflows = sorted(draw_workload(instance, seed), key=lambda workflow: workflow.arrival_s)
+    return cluster, workflows, standalone_horizons(cluster, workflows)
+
+
+def run_cell(study: Study, cell: Cell) -> Outcome:
+    """Run one cell; a run that fails is an outcome, too."""
+    started = time.perf_counter()
+    instance = next(each for each in study.instances if each.name == cell.instance)
+    try:
+        row, slowdowns = _run(study, instance, cell)
+    except HexsolveError as error:
+        row, slowdowns = {"status": "error", "error": " ".join(str(error).split())}, []
+    return Outcome(cell, row, slowdowns, time.perf_counter() - started)
+
+
+def _run(
+    study: Study, instance: StudyInstance, cell: Cell
+) -> tuple[dict[str, str | int | float], list[float]]:
+    cluster, workflows, horizons = _prepared(instance.model_dump_json(), cell.seed)
+    options = PolicyOptions(
+        seed=cell.seed, rolling=RollingOptions(budget_ms=study.budget_ms, seed=cell.seed)
+    )
+    simulation = Simulation(
+        cluster,
+        workflows,
+        make_policy(cell.policy, options),
+        make_predictor(study.predictor, cell.seed),
+    )
+    record = simulation.run()
+    summary: dict[str, Any] = summarise(record, cluster, None, np.random.default_rng(0))
+    slowdowns = slo.slowdowns(flow_times(record), horizons)
+    row: dict[str, str | int | float] = {
+        "status": "ok",
+        "workflows": summary["workflows"],
+        "calls": summary["calls"],
+        "req95": slo.required_scale(slowdowns, 95),
+        "req99": slo.required_scale(slowdowns, 99),
+        "mean_slowdown": float(slowdowns.mean()),
+        "max_slowdown": float(slowdowns.max()),
+        "ttft_p50_s": summary["ttft"]["p50"],
+        "ttft_p95_s": summary["ttft"]["p95"],
+        "tpot_p50_s": summary["tpot"]["p50"],
+        "tpot_p95_s": summary["tpot"]["p95"],
+        "preemptions": summary["preemptions"],
+        "cache_hit_rate": summary["cache_hit_rate"],
+        "error": "",
+    }
+    return row, slowdowns.tolist()

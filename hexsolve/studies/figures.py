@@ -1,0 +1,171 @@
+"""The figures of a study, as SVG and PDF; equal to the byte on every rerun."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hexsolve.models.errors import UnsupportedError
+from hexsolve.studies.cells import Cell
+from hexsolve.studies.schema import Study
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), safe for colour-blind readers.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
+)  # fmt: skip
+STYLES = ("-", "--", ":", "-.")
+SETTINGS: dict[Any, Any] = {
+    "svg.hashsalt": "hexsolve",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 150,
+}
+
+Rows = Mapping[Cell, Mapping[str, str]]
+Slowdowns = Mapping[Cell, Sequence[float]]
+
+
+def write_figures(study: Study, rows: Rows, slowdowns: Slowdowns, folder: Path) -> list[Path]:
+    """Draw attainment curves, the performance profile and the paired ratios.
+
+    Raises
+    ------
+    UnsupportedError
+        If matplotlib is not installed.
+    """
+    try:
+        import matplotlib as mpl
+    except ImportError:
+        raise UnsupportedError(
+            "figures need matplotlib: pip install 'hexsolve[plots]', or leave them out with "
+            "--no-figures"
+        ) from None
+    mpl.use("Agg")
+    drawn: list[Path] = []
+    with mpl.rc_context(SETTINGS):
+        for instance in study.instances:
+            name = instance.name
+            drawn += _save(
+                folder / f"attainment-{name}",
+                lambda axes, name=name: _attainment(axes, study, slowdowns, name),  # type: ignore[misc]
+            )
+        drawn += _save(folder / "profile", lambda axes: _profile(axes, study, rows))
+        if len(study.policies) > 1:
+            drawn += _save(folder / "ratios", lambda axes: _ratios(axes, study, rows))
+    return drawn
+
+
+def _save(stem: Path, draw: Callable[["Axes"], None]) -> list[Path]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    draw(figure.add_subplot())
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".pdf")]
+    figure.savefig(paths[0], metadata={"Date": None})
+    figure.savefig(paths[1], metadata={"CreationDate": None})
+    return paths
+
+
+def _look(study: Study, policy: str) -> dict[str, Any]:
+    """Return colour and line of a policy, the same in every figure."""
+    index = study.policies.index(policy)
+    return {
+        "color": COLOURS[index % len(COLOURS)],
+        "linestyle": STYLES[index // len(COLOURS) % len(STYLES)],
+    }
+
+
+def _attainment(axes: "Axes", study: Study, slowdowns: Slowdowns, instance: str) -> None:
+    """Share of workflows within α horizons, all seeds together."""
+    for policy in study.policies:
+        values = [
+            value
+            for seed in study.seeds
+            for value in slowdowns.get(Cell(instance, policy, seed), ())
+        ]
+        if values:
+            ordered = np.sort(values)
+            share = np.arange(1, len(ordered) + 1) / len(ordered)
+            axes.step(ordered, 100 * share, where="post", label=policy, **_look(study, policy))
+    axes.axhline(95, color="0.7", linewidth=0.8, zorder=0)
+    axes.set(xscale="log", ylim=(0, 101), title=instance)
+    axes.set_xlabel("SLO scale α (flow time / standalone horizon)")
+    axes.set_ylabel("workflows within α (%)")
+    _plain_ticks(axes)
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _profile(axes: "Axes", study: Study, rows: Rows) -> None:
+    """Dolan and Moré's performance profile of Req99 (doi 10.1007/s101070100263)."""
+    problems = [(each.name, seed) for each in study.instances for seed in study.seeds]
+    best: dict[tuple[str, int], float] = {}
+    value: dict[Cell, float] = {}
+    for cell, row in rows.items():
+        if row["status"] == "ok":
+            value[cell] = float(row["req99"])
+            key = (cell.instance, cell.seed)
+            best[key] = min(best.get(key, np.inf), value[cell])
+    largest = 1.05
+    for policy in study.policies:
+        ratios = sorted(
+            value[cell] / best[name, seed]
+            for name, seed in problems
+            if (cell := Cell(name, policy, seed)) in value
+        )
+        if ratios:
+            largest = max(largest, ratios[-1])
+            share = 100 * np.arange(1, len(ratios) + 1) / len(problems)
+            axes.step([1.0, *ratios], [0.0, *share], where="post", label=policy,
+                      **_look(study, policy))  # fmt: skip
+    axes.set(xlim=(1.0, largest * 1.02), ylim=(0, 101), title="Performance profile, Req99")
+    axes.set_xlabel("factor of the best policy's Req99")
+    axes.set_ylabel("runs within the factor (%)")
+    axes.legend(frameon=False, fontsize=8)
+
+
+def _ratios(axes: "Axes", study: Study, rows: Rows) -> None:
+    """Req99 over the baseline's, paired by instance and seed."""
+    others = [policy for policy in study.policies if policy != study.baseline]
+    series = []
+    for policy in others:
+        ratios = []
+        for cell, row in sorted(rows.items()):
+            base = rows.get(Cell(cell.instance, study.baseline, cell.seed))
+            if cell.policy != policy or base is None:
+                continue
+            if row["status"] == base["status"] == "ok":
+                ratios.append(float(row["req99"]) / float(base["req99"]))
+        series.append(ratios)
+    boxes = axes.boxplot(
+        series, orientation="horizontal", widths=0.6, patch_artist=True, tick_labels=others
+    )
+    for policy, box in zip(others, boxes["boxes"], strict=True):
+        box.set(facecolor=_look(study, policy)["color"], alpha=0.5)
+    for line in boxes["medians"]:
+        line.set_color("black")
+    axes.axvline(1.0, color="0.5", linewidth=0.8, zorder=0)
+    axes.set(title="Req99, paired by instance and seed")
+    axes.set_xlabel(f"ratio to {study.baseline} (left of 1: better)")
+    axes.invert_yaxis()
+    values = [value for ratios in series for value in ratios]
+    if values and max(values) > 3.0 * min(values):
+        axes.set_xscale("log")
+        _plain_ticks(axes)
+
+
+def _plain_ticks(axes: "Axes") -> None:
+    """Write 2 instead of 2·10⁰ on a logarithmic axis."""
+    from matplotlib.ticker import LogLocator, ScalarFormatter
+
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    formatter = ScalarFormatter()
+    formatter.set_scientific(False)
+    axes.xaxis.set_major_formatter(formatter)
+    axes.xaxis.set_minor_formatter("")

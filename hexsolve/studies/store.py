@@ -1,0 +1,137 @@
+"""Results on disk: appended run by run, safe against being killed, sorted at the end."""
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from io import StringIO
+from pathlib import Path
+
+from hexsolve.models.errors import InputError
+from hexsolve.studies.cells import MEASURES, Cell, Outcome
+from hexsolve.studies.schema import Study
+
+KEY = ("instance", "policy", "seed")
+
+
+class Store:
+    """The folder of a study.
+
+    ``study.json`` is the study itself; ``runs.csv`` has a row a run, ``slowdowns.jsonl`` the
+    slowdown of each workflow of a run, ``timings.csv`` the seconds that runs took, which alone
+    differ between reruns. A run counts once its row in runs.csv ends with a newline; what was
+    written of others is dropped when the study goes on.
+
+    Parameters
+    ----------
+    folder : Path
+    study : Study
+
+    Raises
+    ------
+    InputError
+        If the folder holds another study.
+    """
+
+    def __init__(self, folder: Path, study: Study) -> None:
+        self.folder = folder
+        self.runs = folder / "runs.csv"
+        self.slowdowns = folder / "slowdowns.jsonl"
+        self.timings = folder / "timings.csv"
+        folder.mkdir(parents=True, exist_ok=True)
+        stated = folder / "study.json"
+        text = study.model_dump_json(indent=2) + "\n"
+        if stated.exists() and stated.read_text(encoding="utf-8") != text:
+            raise InputError(
+                "holds another study (or this one before it was edited); give another folder",
+                source=str(folder),
+            )
+        _replace(stated, text)
+        self._recover()
+
+    def _recover(self) -> None:
+        """Drop half-written lines and what belongs to runs that are not complete."""
+        rows = self.rows()
+        self._write_rows(rows)
+        values = {cell: value for cell, value in self._values() if cell in rows}
+        self._write_values(values)
+        if not self.timings.exists():
+            _replace(self.timings, "instance,policy,seed,wall_s\n")
+        elif not self.timings.read_text(encoding="utf-8").endswith("\n"):
+            text = self.timings.read_text(encoding="utf-8")
+            _replace(self.timings, text[: text.rfind("\n") + 1])
+
+    def add(self, outcome: Outcome) -> None:
+        """Append a run: its slowdowns first, so that a row is never without them."""
+        cell = outcome.cell
+        _append(self.slowdowns, _value_line(cell, outcome.slowdowns))
+        _append(self.timings, _csv_line([*cell, f"{outcome.wall_s:.3f}"]))
+        _append(self.runs, _row_line(cell, outcome.row))
+
+    def finish(self) -> None:
+        """Sort everything, so that the order of running leaves no trace."""
+        self._write_rows(self.rows())
+        self._write_values(dict(self._values()))
+
+    def rows(self) -> dict[Cell, dict[str, str]]:
+        """Return the complete rows, the first one of each run."""
+        if not self.runs.exists():
+            return {}
+        found: dict[Cell, dict[str, str]] = {}
+        for fields in csv.DictReader(StringIO(_whole_lines(self.runs))):
+            cell = Cell(fields["instance"], fields["policy"], int(fields["seed"]))
+            found.setdefault(cell, {name: fields[name] for name in MEASURES})
+        return found
+
+    def values(self) -> dict[Cell, list[float]]:
+        """Return the slowdowns of the runs."""
+        return dict(self._values())
+
+    def _values(self) -> Iterable[tuple[Cell, list[float]]]:
+        if not self.slowdowns.exists():
+            return
+        for line in _whole_lines(self.slowdowns).splitlines():
+            data = json.loads(line)
+            yield Cell(data["instance"], data["policy"], data["seed"]), data["slowdowns"]
+
+    def _write_rows(self, rows: dict[Cell, dict[str, str]]) -> None:
+        lines = [_csv_line([*KEY, *MEASURES])]
+        lines += [_row_line(cell, rows[cell]) for cell in sorted(rows)]
+        _replace(self.runs, "".join(lines))
+
+    def _write_values(self, values: dict[Cell, list[float]]) -> None:
+        lines = [_value_line(cell, values[cell]) for cell in sorted(values)]
+        _replace(self.slowdowns, "".join(lines))
+
+
+def _row_line(cell: Cell, row: dict[str, str] | dict[str, str | int | float]) -> str:
+    return _csv_line([*cell, *(row.get(name, "") for name in MEASURES)])
+
+
+def _value_line(cell: Cell, slowdowns: list[float]) -> str:
+    return json.dumps(cell._asdict() | {"slowdowns": slowdowns}) + "\n"
+
+
+def _csv_line(fields: Iterable[object]) -> str:
+    stream = StringIO()
+    csv.writer(stream, lineterminator="\n").writerow(fields)
+    return stream.getvalue()
+
+
+def _whole_lines(path: Path) -> str:
+    text = path.read_text(encoding="utf-8")
+    return text[: text.rfind("\n") + 1]
+
+
+def _append(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as stream:
+        stream.write(line)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that it is there in full or as before."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)

@@ -25,11 +25,13 @@ class RunningHorizons:
         self._reached: dict[int, float] = {}
         self._parts: dict[int, tuple[float, int, int, int]] = {}
         self._horizon: dict[int, float] = {}
+        self._numbers: dict[int, list[int]] = {}
 
     def reveal(self, call: RevealedCall) -> None:
         """Take a revealed call into its workflow's horizon; again is harmless."""
         if call.number in self._reached:
             return
+        self._numbers.setdefault(call.workflow.number, []).append(call.number)
         begin = call.workflow.arrived
         base = 0.0
         if call.parents:
@@ -52,9 +54,7 @@ class RunningHorizons:
             return
         self._set(call, base + self._alone(new, length, missing, call.emitted))
         self._horizon[call.workflow.number] = max(
-            self._reached[other.number]
-            for other in call.workflow.calls
-            if other.number in self._reached
+            self._reached[number] for number in self._numbers[call.workflow.number]
         )
 
     def reached(self, call: RevealedCall) -> float:
@@ -79,8 +79,9 @@ class RunningHorizons:
     def forget(self, workflow: RevealedWorkflow) -> None:
         """Drop a complete workflow."""
         self._horizon.pop(workflow.number, None)
-        for call in workflow.calls:
-            self._reached.pop(call.number, None)
+        # The workflow's own list of calls is emptied when it completes.
+        for number in self._numbers.pop(workflow.number, ()):
+            self._reached.pop(number, None)
 
     def _set(self, call: RevealedCall, reached: float) -> None:
         self._reached[call.number] = reached

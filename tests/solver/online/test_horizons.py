@@ -75,3 +75,19 @@ def test_a_short_answer_shortens_the_horizon():
     record = Simulation(cluster(), [workflow(Call(100, 11))], policy, Long()).run()
     assert watched.at_reveal[0] > 1.2
     assert watched.after_completion[0] == pytest.approx(record.finish[0])
+
+
+def test_a_complete_workflow_leaves_nothing_behind():
+    watched = Watched()
+    flow = workflow(Call(100, 11), Call(120, 2, parents=(0,)))
+    finished = []
+
+    def done(view, call):
+        watched.done(view, call)
+        finished.append(call.workflow)
+
+    simulate(cluster(), [flow], Probe(first_pair, watched.look, done))
+    watched.horizons.forget(finished[-1])
+    kept = [value for value in vars(watched.horizons).values() if isinstance(value, dict)]
+    assert kept
+    assert not any(kept)

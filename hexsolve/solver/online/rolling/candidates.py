@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints, Machines
+from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Machines
 from hexsolve.solver.online.projection.decode import step_seconds
 from hexsolve.solver.online.projection.prefill import marginal_seconds, pair_work
 from hexsolve.solver.online.projection.rollout import Stakes
@@ -27,7 +27,6 @@ def make_window(
     stakes: Stakes,
     greedy: Choice,
     finish: Floats,
-    previous: Ints,
 ) -> Window | None:
     """Return the model's data, None if there is nothing to decide.
 
@@ -39,8 +38,6 @@ def make_window(
         The greedy plan: order of the window and hint.
     finish : (N + M,) array
         Its rollout.
-    previous : (n,) array
-        Rows in the order of the plan in force.
     """
     rows = _selected(frontier, greedy, finish)
     if len(rows) < 2:
@@ -90,7 +87,6 @@ def make_window(
         horizon_ms=horizon,
         floor_ms={w: value for w, value in floor.items() if w in used},
         thresholds=(float(low), float(middle), float(high)),
-        second=tuple(int(row) for row in previous if int(row) in inside),
     )
 
 

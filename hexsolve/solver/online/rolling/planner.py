@@ -149,10 +149,7 @@ class RollingPlanner(ProjectedPolicy):
         size = 0
         budget_s = self.options.budget_ms / 1e3
         if self.options.cp_sat:
-            previous = base.order if force is None else force[2]
-            window = make_window(
-                self.machines, bound, frontier, free, stakes, base, finish, previous
-            )
+            window = make_window(self.machines, bound, frontier, free, stakes, base, finish)
             if window is not None:
                 size = len(window.calls)
                 left = budget_s * SOLVER_SHARE

@@ -50,8 +50,6 @@ class Window:
         Flow time that a workflow has at least because of calls outside the window.
     thresholds : tuple of float
         Ratios R at which the penalty's slope rises.
-    second : tuple of int
-        Rows in the order of the shifted previous plan, a second hint; may be empty.
     """
 
     calls: tuple[WindowCall, ...]
@@ -60,7 +58,6 @@ class Window:
     horizon_ms: dict[int, int]
     floor_ms: dict[int, int]
     thresholds: tuple[float, ...]
-    second: tuple[int, ...] = ()
 
 
 @dataclass(slots=True)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     "--policy",
     default="workflow-fcfs",
     show_default=True,
-    help="A name or ORDERING+PLACEMENT; `hexsolve policies` lists them.",
+    help="A name or ORDERING+PLACEMENT (`hexsolve policies`), or FILE.py:CLASS of your own.",
 )
 @click.option(
     "--budget-ms",

@@ -20,6 +20,7 @@ from hexsolve.solver.online.placements.planned import PlannedSplit
 from hexsolve.solver.online.placements.projected import EarliestCompletion
 from hexsolve.solver.online.placements.round_robin import RoundRobin
 from hexsolve.solver.online.placements.shortest_queue import PowerOfTwo, ShortestQueue
+from hexsolve.solver.online.plugin import load_policy
 from hexsolve.solver.online.rolling.options import RollingOptions
 
 PLANNED = "planned"
@@ -201,7 +202,7 @@ def make_policy(name: str, options: PolicyOptions | None = None) -> Policy:
     Parameters
     ----------
     name : str
-        A key of `POLICIES`, ``ORDERING+PLACEMENT`` of any two, or `PLANNED`.
+        A key of `POLICIES`, ``ORDERING+PLACEMENT`` of any two, ``FILE.py:CLASS``, or `PLANNED`.
     options : PolicyOptions, optional
 
     Raises
@@ -210,6 +211,8 @@ def make_policy(name: str, options: PolicyOptions | None = None) -> Policy:
         If there is none of that name, or it needs a plan and has none.
     """
     options = options or PolicyOptions()
+    if ":" in name:
+        return load_policy(name)
     check_policy(name)
     if name == PLANNED:
         if options.plan is None:
@@ -242,6 +245,9 @@ def check_policy(name: str) -> None:
     """Raise `InputError` unless there is a policy called `name`."""
     if name in POLICIES or name == PLANNED:
         return
+    if ":" in name:
+        load_policy(name)
+        return
     if "+" in name:
         ordering, placement = _parts(name)
         if ordering not in ORDERINGS:
@@ -255,6 +261,6 @@ def check_policy(name: str) -> None:
         return
     raise InputError(
         f"unknown policy {name!r}; allowed: {allowed([*POLICIES, PLANNED])}, or "
-        "ORDERING+PLACEMENT as in `hexsolve policies`",
+        "ORDERING+PLACEMENT as in `hexsolve policies`, or FILE.py:CLASS of your own",
         field="policy",
     )

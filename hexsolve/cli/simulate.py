@@ -157,7 +157,10 @@ def simulate(
         if chrome is not None and trace is not None:
             with _open(trace) as stream:
                 chrome.write(stream)
-    epochs = _close_epochs(chosen, epoch_log, real_time)
+    epochs, times = _close_epochs(chosen, epoch_log)
+    if real_time and epochs:
+        # Nothing repeats exactly with a real budget anyway.
+        epochs["planner"] |= times
     alone = standalone_horizons(cluster, simulation.workflows) if horizons else None
     summary: dict[str, Any] = {
         "policy": policy,
@@ -172,22 +175,23 @@ def simulate(
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
-        show_summary(summary, plan, notes)
+        show_summary(summary, plan, notes, times)
 
 
-def _close_epochs(policy: "Policy", path: Path | None, real_time: bool) -> dict[str, Any]:
-    """End the rolling planner's process, write its log, return its part of the summary."""
+def _close_epochs(
+    policy: "Policy", path: Path | None
+) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
+    """End the rolling planner's process, write its log, return its part of the summary, times."""
     from hexsolve.solver.online.rolling.log import EpochLog
 
     log = getattr(policy, "log", None)
     if not isinstance(log, EpochLog):
-        return {}
+        return {}, {}
     getattr(policy, "close", lambda: None)()
     if path is not None:
         with _open(path) as stream:
             log.write(stream)
-    # With a real budget nothing repeats exactly anyway.
-    return {"planner": log.summary() | (log.times() if real_time else {})}
+    return {"planner": log.summary()}, log.times()
 
 
 @contextmanager

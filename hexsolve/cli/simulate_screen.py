@@ -1,6 +1,6 @@
 """The summary of a simulation for a person."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -10,8 +10,13 @@ from hexsolve.models.plan import Plan
 from hexsolve.native import state
 
 
-def show_summary(summary: dict[str, Any], plan: Plan, notes: Sequence[str]) -> None:
-    """Print what a run gave, with the plan's promise beside it."""
+def show_summary(
+    summary: dict[str, Any],
+    plan: Plan,
+    notes: Sequence[str],
+    epoch_times: Mapping[str, Mapping[str, float]],
+) -> None:
+    """Print what a run gave, with the plan's promise beside it, and how a planner did."""
     console = Console()
     calls_per_s = summary["calls"] / max(summary["wall_s"], 1e-9)
     console.print(
@@ -32,6 +37,24 @@ def show_summary(summary: dict[str, Any], plan: Plan, notes: Sequence[str]) -> N
         f"{summary['preemptions']} preemptions, "
         f"{summary['cost_per_1000_workflows']:,.2f} US$ per 1,000 workflows"
     )
+    if "planner" in summary:
+        console.print(_epochs(summary["planner"], epoch_times))
+
+
+def _epochs(planner: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]) -> str:
+    """Say how the solver ended, whose plans were applied, and what the epochs took."""
+    applied = ", ".join(f"{count} {name}" for name, count in planner["applied"].items())
+    text = (
+        f"{planner['epochs']} epochs: CP-SAT optimal in {planner['share_optimal']:.0%}, feasible in "
+        f"{planner['share_feasible']:.0%}, fallback in {planner['share_fallback']:.0%}; plans "
+        f"applied: {applied or 'none'}"
+    )
+    if times.get("epoch_s"):
+        spread = times["epoch_s"]
+        text += "; epochs took " + ", ".join(
+            f"{name} {spread[name] * 1e3:.0f} ms" for name in ("p50", "p95", "p99", "max")
+        )
+    return text
 
 
 def _slo_table(summary: dict[str, Any], plan: Plan) -> Table:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from settings import SETTINGS, Setting
+from settings import DATA, SETTINGS, TRACE_SETTINGS, TRACES, Setting
 from tables import write_tables
 
 from hexsolve.models import slo
@@ -79,7 +79,11 @@ def jobs(seeds: int) -> Iterator[tuple[Setting, str, int]]:
     """Yield what is to be run, the headline first and the long workloads last."""
     short = [each for each in SETTINGS if each.workload != "tree-search"]
     long = [each for each in SETTINGS if each.workload == "tree-search"]
-    for policies, settings in ((FIRST, short), (FIRST, long), (OTHERS, short), (OTHERS, long)):
+    traces = [each for each in TRACE_SETTINGS if (DATA / TRACES[each.workload]).exists()]
+    if not traces:
+        print("the traces are absent (HEXSOLVE_DATA): their settings are left out", file=sys.stderr)
+    stages = (FIRST, short), (FIRST, long), (FIRST, traces), (OTHERS, short), (OTHERS, long)
+    for policies, settings in stages:
         for seed in range(1, seeds + 1):
             for setting in settings:
                 for policy in policies:

@@ -5,13 +5,18 @@ have as few GPUs as hold the model, or more where the baseline would break down;
 rate leaves the cluster without pressure, rate and count are raised. `PAPER` is what it states.
 """
 
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from hexsolve.instances.catalog import load_catalog
 from hexsolve.instances.generators.arrivals import compose_arrivals, poisson
 from hexsolve.instances.generators.registry import SHAPES
+from hexsolve.instances.importers.registry import read_trace
 from hexsolve.instances.performance import engine_performance
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
 from hexsolve.models.workflow import Workflow
@@ -38,7 +43,17 @@ SIZES = {
     ("qwen3-235b-a22b", "tree-search"): (8, 100, 40.0),
     ("qwen3-235b-a22b", "agentic-mix"): (8, 200, 20.0),
 }
+# Real traces: workload → file under HEXSOLVE_DATA; their arrivals are composed.
+TRACES = {
+    "text-to-sql-trace": "traces/text2sql.json",
+    "coding-agent-trace": "traces/weka_claude_code.jsonl.gz",
+}
+SIZES |= {
+    ("llama-3.1-70b", "text-to-sql-trace"): (2, 50, 10.0),
+    ("llama-3.1-70b", "coding-agent-trace"): (4, 60, 5.0),
+}
 TRANSFER_LATENCY_S = 0.005
+DATA = Path(os.environ.get("HEXSOLVE_DATA", Path(__file__).resolve().parents[3] / "shared/data"))
 
 
 @dataclass(frozen=True, order=True)
@@ -84,8 +99,18 @@ class Setting:
         """Return the workflows of a seed; a quarter of them if `quick`, at the same rate."""
         _, count, rate = self.sizes
         rng = np.random.default_rng(seed)
-        drawn = list(SHAPES[self.workload].generate(count // 4 if quick else count, rng))
+        count = count // 4 if quick else count
+        if self.workload in TRACES:
+            whole = _trace(TRACES[self.workload])
+            drawn = [whole[k] for k in sorted(rng.choice(len(whole), count, replace=False))]
+        else:
+            drawn = list(SHAPES[self.workload].generate(count, rng))
         return compose_arrivals(drawn, poisson(rate), rng)
+
+
+@cache
+def _trace(path: str) -> Sequence[Workflow]:
+    return read_trace(DATA / path).workflows
 
 
 SETTINGS = [
@@ -94,3 +119,8 @@ SETTINGS = [
     for cluster in HETERO
     for workload in PAPER
 ]
+
+TRACE_SETTINGS = [
+    Setting("llama-3.1-70b", cluster, workload) for cluster in HETERO for workload in TRACES
+]
+"""Only where the traces are there."""

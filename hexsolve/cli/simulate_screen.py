@@ -45,8 +45,9 @@ def _epochs(planner: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]
     """Say how the solver ended, whose plans were applied, and what the epochs took."""
     applied = ", ".join(f"{count} {name}" for name, count in planner["applied"].items())
     text = (
-        f"{planner['epochs']} epochs: CP-SAT optimal in {planner['share_optimal']:.0%}, feasible in "
-        f"{planner['share_feasible']:.0%}, fallback in {planner['share_fallback']:.0%}; plans "
+        f"{planner['epochs']} epochs: CP-SAT optimal in {planner['share_optimal']:.0%}, "
+        f"feasible in {planner['share_feasible']:.0%}, fallback in "
+        f"{planner['share_fallback']:.0%}; plans "
         f"applied: {applied or 'none'}"
     )
     if times.get("epoch_s"):

@@ -1,7 +1,7 @@
 """YAML and JSON files in, with one clear line for whatever is wrong with them."""
 
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +128,7 @@ def parse_data(text: str, source: str, is_json: bool = False) -> Any:
 def _check_structure(text: str) -> None:
     """Refuse what exhausts a parser: the C one recurses without limit, aliases multiply."""
     depth = aliases = 0
-    for event in yaml.parse(text, Loader=_SafeLoader):
+    for event in _events(text):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > _MAX_DEPTH:
@@ -139,6 +139,16 @@ def _check_structure(text: str) -> None:
             aliases += 1
             if aliases > _MAX_ALIASES:
                 raise _mistake(f"more than {_MAX_ALIASES} aliases", event.start_mark)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """Parse; PyYAML 6.0.4 has a limit of its own and, scanning ahead, may find it first."""
+    try:
+        yield from yaml.parse(text, Loader=_SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        if error.problem_mark is None or "nesting depth" not in str(error.problem):
+            raise
+        raise _mistake(f"nested more than {_MAX_DEPTH} deep", error.problem_mark) from None
 
 
 def _parse_json(text: str, source: str) -> Any:

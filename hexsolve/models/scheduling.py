@@ -1,13 +1,10 @@
 """A scheduling instance: a simulated cluster and the workflows that arrive at it."""
 
-import hashlib
-import json
-from dataclasses import asdict
-
 from pydantic import Field, model_validator
 
 from hexsolve.models.base import Record
 from hexsolve.models.hardware import Name
+from hexsolve.models.schedule import scheduling_hash
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.workflow import Workflow
 
@@ -69,13 +66,5 @@ class SchedulingInstance(Record):
 
     @property
     def digest(self) -> str:
-        """SHA-256 (hex) of cluster and workflows: what a schedule or bound belongs to.
-
-        Labels and description may change without it.
-        """
-        content = {
-            "cluster": self.cluster.model_dump(mode="json"),
-            "workflows": [asdict(workflow) for workflow in self.workflows],
-        }
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        return hashlib.sha256(text.encode("ascii")).hexdigest()
+        """`scheduling_hash`: what a schedule or bound belongs to; labels may change without it."""
+        return scheduling_hash(self.cluster, self.workflows)

@@ -45,7 +45,10 @@ def test_files_are_small_and_as_written(instances):
         assert scheduling_instance_text(instance) == path.read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize(
+    "spec",
+    [pytest.param(s, id=s.name, marks=[pytest.mark.slow] if s.band == "l" else []) for s in SPECS],
+)
 def test_the_builder_makes_the_same_file(spec, instances):
     path = data_folder() / (spec.name + SUFFIX)
     engines = build.stored_engines(path)

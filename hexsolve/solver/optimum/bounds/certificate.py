@@ -86,19 +86,23 @@ def _restarts(question: Question, paid: Floats) -> float:
     """Return by how much the allowed number of restarts can lower all payments, at most.
 
     A restart makes one decode step unnecessary, and relieves prefills that its call's generated
-    tokens are part of. A call's last step takes at most twice the mean of its steps.
+    tokens are part of. No step pays more than
+    twice the mean of its call's.
     """
     times, items = question.times, question.items
     if not times.restarts:
         # None: payments know what restarts cost.
         return 0.0
-    decodes = items.decodes
-    steps = times.steps[items.call[decodes]]
-    by_step = 2.0 * paid[decodes] / steps
+    of_call = np.bincount(
+        items.call[items.decodes], weights=paid[items.decodes], minlength=times.steps.size
+    )
+    decodes = times.steps > 0
+    steps = times.steps[decodes]
+    by_step = 2.0 * of_call[decodes] / steps
     order = np.argsort(-by_step, kind="stable")
     half = (steps[order] + 1) // 2
     used = np.clip(times.restarts - (np.cumsum(half) - half), 0, half)
-    saved = float(np.minimum(by_step[order] * used, paid[decodes][order]).sum())
+    saved = float(np.minimum(by_step[order] * used, of_call[decodes][order]).sum())
     if times.relief.size:
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = times.relief_work / times.prefill_work

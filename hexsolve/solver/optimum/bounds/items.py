@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hexsolve.solver.optimum.bounds.paths import Paths, longest_paths, needed
-from hexsolve.solver.optimum.bounds.times import Floats, Ints, Times
+from hexsolve.solver.optimum.bounds.times import INFEASIBLE, Floats, Ints, Times
 
 Bools = npt.NDArray[np.bool_]
 
@@ -14,6 +14,8 @@ Bools = npt.NDArray[np.bool_]
 @dataclass(frozen=True, slots=True)
 class Items:
     """The prefill of each call, and the decode steps of each that has any; m items.
+
+    With restarts the decode steps of a call are two items, half of them each.
 
     Item j must be done between ``start[j]`` and ``arrival + α·H − after[j]``, all of it on one
     instance of a kind k or parts on several, a whole taking ``work[j, k]``.
@@ -94,20 +96,37 @@ def _items(times: Times, paths: Paths, arrivals: Floats) -> Items:
     reveal = arrivals[times.workflow] + paths.head_s
     landing = times.first_s
     decodes = np.flatnonzero(times.steps > 0)
-    decode = times.decode_work[decodes]
     if times.restarts == 0:
         landing = (times.prefill_s[:, :, None] + times.transfer_s).min(axis=(1, 2))
-    if times.restarts is None:
-        # Any number of steps may be replaced by further prefills.
-        decode = np.minimum(decode, times.steps[decodes, None] * times.restart_work[decodes])
-    every = np.arange(times.steps.size)
+        parts = [times.decode_work[decodes]]
+    else:
+        parts = _parts(times, decodes)
+    every, repeated = np.arange(times.steps.size), np.tile(decodes, len(parts))
     return Items(
-        workflow=np.concatenate([times.workflow, times.workflow[decodes]]),
-        call=np.concatenate([every, decodes]),
-        start=np.concatenate([reveal, (reveal + landing)[decodes]]),
-        after=np.concatenate([paths.tail_s + times.rest_s, paths.tail_s[decodes]]),
-        work=np.concatenate([times.prefill_work, decode]),
+        workflow=np.concatenate([times.workflow, times.workflow[repeated]]),
+        call=np.concatenate([every, repeated]),
+        start=np.concatenate([reveal, (reveal + landing)[repeated]]),
+        after=np.concatenate([paths.tail_s + times.rest_s, paths.tail_s[repeated]]),
+        work=np.concatenate([times.prefill_work, *parts]),
         decodes=np.concatenate(
-            [np.zeros(every.size, dtype=np.bool_), np.ones(decodes.size, dtype=np.bool_)]
+            [np.zeros(every.size, dtype=np.bool_), np.ones(repeated.size, dtype=np.bool_)]
         ),
     )
+
+
+def _parts(times: Times, decodes: Ints) -> list[Floats]:
+    """Return work of two items for the decode steps of a call that may go on elsewhere.
+
+    Each step can be on another kind. Its price on a kind is affine in its position, the least
+    over kinds and intervals is concave, and the sum over the steps at least that of the chord:
+    half of them at the price of the first, half at that of the last.
+    """
+    steps = times.steps[decodes, None]
+    last = times.last_step_work[decodes]
+    with np.errstate(invalid="ignore"):
+        first = np.maximum(0.0, 2.0 * times.decode_work[decodes] / steps - last)
+    first = np.where(np.isfinite(last), first, INFEASIBLE)
+    if times.restarts is None:
+        # Any number of steps may be replaced by further prefills.
+        first, last = (np.minimum(each, times.restart_work[decodes]) for each in (first, last))
+    return [first * (steps / 2.0), last * (steps / 2.0)]

@@ -79,7 +79,7 @@ class Decoding:
     prompt: Ints
     steps: Ints
     together: Ints
-    """Tokens of each call's path that calls active at the same time may hold."""
+    """Prompt tokens of each call that calls active at the same time may hold."""
     most_active: int
     """Calls that can be active at once in the whole cluster."""
 
@@ -91,10 +91,9 @@ class Decoding:
     def held(self) -> Floats:
         """Return Σ over the steps of the tokens that only this call holds, its new one included."""
         steps = self.steps.astype(np.float64)
-        own = (self.prompt - self.together).astype(np.float64)
-        last = np.maximum(0.0, steps - 1.0 + own)
-        tail = last * (last + 1.0) / 2.0
-        return np.where(own >= 0, steps * own + steps * (steps - 1.0) / 2.0, tail) + steps
+        # What a call generates is shared with descendants only: `together` is part of the prompt.
+        own = (self.prompt - self.together + 1).astype(np.float64)
+        return steps * own + steps * (steps - 1.0) / 2.0
 
     def largest_batch(self, capacity: int, max_batch: int) -> int:
         """Return how many calls can decode in one step at most."""
@@ -128,6 +127,11 @@ class DecodeShares:
         divided = by_calls if by_calls.sum() >= by_tokens.sum() else by_tokens
         self.latency: Floats = steps * self.base + context
         self.work: Floats = steps * per_call + context + fixed * divided
+        last = decoding.prompt + np.maximum(0.0, steps - 1.0)
+        part = np.full(steps.size, 1.0 / most)
+        if divided is by_tokens:
+            part = (last - decoding.together + 1.0) / spec.capacity
+        self.last: Floats = per_call + self.slope * last + fixed * part
 
 
 class MixedShares:
@@ -157,9 +161,9 @@ class MixedShares:
             of_step, self._of_token = 1.0 / most, 0.0
         self.latency: Floats = steps * self.base + context
         # A step that carries a chunk is rounded as a whole: at most a tick less for each call.
-        self.work: Floats = np.maximum(
-            0.0, steps * (per_call - 1.0 + self._fixed * of_step) + context
-        )
+        own = max(0.0, per_call - 1.0 + self._fixed * of_step)
+        self.work: Floats = steps * own + context
+        self.last: Floats = own + self.slope * (decoding.prompt + np.maximum(0.0, steps - 1.0))
 
     def prefill_latency(self, tokens: Floats, work: Floats) -> Floats:
         """Return the time of the chunks of `tokens` new tokens and `work` pairs alone, ticks."""

@@ -59,6 +59,7 @@ class _Builder:
         shape = (len(calls), len(self.kinds))
         self.prefill_s, self.prefill_work = np.full(shape, INFEASIBLE), np.full(shape, INFEASIBLE)
         self.decode_s, self.decode_work = np.full(shape, INFEASIBLE), np.full(shape, INFEASIBLE)
+        self.last_work = np.full(shape, INFEASIBLE)
         self.restart_s, self.restart_work = np.full(shape, INFEASIBLE), np.full(shape, INFEASIBLE)
         self.relief_work = np.zeros(shape)
         # Time of a step with this call alone is base + slope · context.
@@ -95,6 +96,7 @@ class _Builder:
             transfer_s=transfer * scale,
             rest_s=rest * scale,
             restarts=self.restarts,
+            last_step_work=self.last_work * scale,
             restart_work=self.restart_work * scale,
             relief_work=self.relief_work * scale,
             relief=self.shared.relief,
@@ -143,6 +145,7 @@ class _Builder:
         fits = self._holds(spec)
         self.decode_s[:, kind] = np.where(fits, shares.latency, INFEASIBLE)
         self.decode_work[:, kind] = np.where(fits, shares.work, INFEASIBLE)
+        self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
 
     def _mixed(self, kind: int, spec: SimulatedInstance) -> None:
@@ -161,6 +164,7 @@ class _Builder:
         )
         self.decode_s[:, kind] = np.where(fits, shares.latency, INFEASIBLE)
         self.decode_work[:, kind] = np.where(fits, shares.work, INFEASIBLE)
+        self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)
         one, ones = np.ones(n.size), np.asarray(self.prompt + 0.5, dtype=np.float64)
         grows = self.prompt < spec.capacity
         self.restart_s[:, kind] = np.where(grows, shares.prefill_latency(one, ones), INFEASIBLE)

@@ -42,6 +42,8 @@ class Times:
     restarts : int or None
         How often calls are preempted or lost in all, at most; None = any number of times. With 0
         the fields below mean nothing.
+    last_step_work : array, shape (n, K)
+        Part of `decode_work` for the last step; the steps' parts rise or fall linearly.
     restart_work : array, shape (n, K)
         Of a further prefill, per decode step that it makes unnecessary.
     relief_work : array, shape (n, K)
@@ -62,6 +64,7 @@ class Times:
     transfer_s: Floats
     rest_s: Floats
     restarts: int | None = 0
+    last_step_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     restart_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     relief_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     relief: Ints = field(default_factory=lambda: np.zeros((0, 2), dtype=np.int64))

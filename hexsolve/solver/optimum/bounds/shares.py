@@ -161,7 +161,7 @@ class MixedShares:
             of_step, self._of_token = 1.0 / most, 0.0
         self.latency: Floats = steps * self.base + context
         # A step that carries a chunk is rounded as a whole: at most a tick less for each call.
-        own = max(0.0, per_call - 1.0 + self._fixed * of_step)
+        own = float(max(0.0, per_call - 1.0 + self._fixed * of_step))
         self.work: Floats = steps * own + context
         self.last: Floats = own + self.slope * (decoding.prompt + np.maximum(0.0, steps - 1.0))
 

@@ -163,7 +163,8 @@ class MixedShares:
         # A step that carries a chunk is rounded as a whole: at most a tick less for each call.
         own = float(max(0.0, per_call - 1.0 + self._fixed * of_step))
         self.work: Floats = steps * own + context
-        self.last: Floats = own + self.slope * (decoding.prompt + np.maximum(0.0, steps - 1.0))
+        last = own + self.slope * (decoding.prompt + np.maximum(0.0, steps - 1.0))
+        self.last: Floats = np.asarray(last, dtype=np.float64)
 
     def prefill_latency(self, tokens: Floats, work: Floats) -> Floats:
         """Return the time of the chunks of `tokens` new tokens and `work` pairs alone, ticks."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from hexsolve.studies.bounds import BoundOutcome
     from hexsolve.studies.cells import Outcome
 
 
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
 @click.argument("study", required=False, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+@click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures.")
 @click.option("--example", is_flag=True, help="Print a study to start from.")
 def compare(
-    study: Path | None, output: Path | None, jobs: int, figures: bool, example: bool
+    study: Path | None,
+    output: Path | None,
+    jobs: int,
+    dask: str | None,
+    figures: bool,
+    example: bool,
 ) -> None:
     """Run instances × policies × seeds of STUDY and compare the policies.
 
@@ -36,14 +43,21 @@ def compare(
     if study is None or output is None:
         raise click.UsageError("give a STUDY and --output, or --example")
     from hexsolve.studies.figures import write_figures
-    from hexsolve.studies.runner import run_study
+    from hexsolve.studies.runner import Executor, here, processes, run_study
     from hexsolve.studies.store import Store
     from hexsolve.studies.tables import write_tables
 
+    if dask is not None and jobs > 1:
+        raise click.UsageError("give --jobs or --dask, not both")
     loaded = load_study(study)
+    execute: Executor = here if jobs == 1 else processes(jobs)
+    if dask is not None:
+        from hexsolve.studies.dask import cluster
+
+        execute = cluster(dask)
     store = Store(output, loaded)
     with _progress(loaded.name) as report:
-        run_study(loaded, store, jobs, report)
+        run_study(loaded, store, execute, report)
     rows = store.rows()
     write_tables(loaded, rows, output)
     if figures:
@@ -53,7 +67,7 @@ def compare(
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int, "Outcome"], None]]:
+def _progress(name: str) -> Iterator[Callable[[int, int, "Outcome | BoundOutcome"], None]]:
     """Show runs done, and an estimate of the time left, on standard error."""
     from rich.console import Console
     from rich.progress import (
@@ -69,14 +83,18 @@ def _progress(name: str) -> Iterator[Callable[[int, int, "Outcome"], None]]:
     if not console.is_terminal:
         started = time.perf_counter()
         shown = [started]
+        count = 0
 
-        def line(done: int, total: int, outcome: "Outcome") -> None:
+        def line(done: int, total: int, outcome: "Outcome | BoundOutcome") -> None:
+            nonlocal count
+            count += 1
             now = time.perf_counter()
             if now - shown[0] >= 10.0 or done == total:
                 shown[0] = now
                 print(
-                    f"{name}: {done}/{total} runs after {now - started:.0f} s, last "
-                    f"{outcome.cell.instance} {outcome.cell.policy} seed {outcome.cell.seed}",
+                    f"{name}: {done}/{total} runs after {now - started:.0f} s, about "
+                    f"{(now - started) * (total - done) / count:.0f} s left, last "
+                    f"{_shown(outcome)} seed {outcome.cell.seed}",
                     file=sys.stderr,
                     flush=True,
                 )
@@ -94,12 +112,16 @@ def _progress(name: str) -> Iterator[Callable[[int, int, "Outcome"], None]]:
     with Progress(*columns, console=console) as progress:
         task = progress.add_task(name, total=None)
 
-        def update(done: int, total: int, outcome: "Outcome") -> None:
+        def update(done: int, total: int, outcome: "Outcome | BoundOutcome") -> None:
             progress.update(
                 task,
                 completed=done,
                 total=total,
-                description=f"{name}: {outcome.cell.instance} {outcome.cell.policy}",
+                description=f"{name}: {_shown(outcome)}",
             )
 
         yield update
+
+
+def _shown(outcome: "Outcome | BoundOutcome") -> str:
+    return f"{outcome.cell.instance} {getattr(outcome.cell, 'policy', 'lower bound')}"

@@ -12,7 +12,7 @@ from hexsolve.models.errors import InputError, allowed
 Model = TypeVar("Model", bound=BaseModel)
 _REPR = reprlib.Repr()
 _REPR.maxlevel, _REPR.maxstring, _REPR.maxother = 2, 60, 60
-_TAGS = {"name", "inline", "use", "single", "cycle", "decode", "mixed"}
+_TAGS = {"name", "inline", "use", "single", "cycle", "decode", "mixed", "drawn", "stored"}
 
 
 def validated(model: type[Model], data: Any, source: str) -> Model:

@@ -1,5 +1,6 @@
 """One run of a study: an instance under a policy with a seed."""
 
+import json
 import time
 from functools import lru_cache
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexsolve.instances.benchmark.io import load_scheduling_instance
 from hexsolve.instances.catalog import load_catalog
 from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
 from hexsolve.instances.generators.registry import SHAPES
@@ -22,7 +24,7 @@ from hexsolve.models.workflow import Workflow
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from hexsolve.solver.online.rolling.options import RollingOptions
-from hexsolve.studies.schema import Study, StudyInstance
+from hexsolve.studies.schema import StoredInstance, Study, StudyInstance, kind
 
 DEFAULT_COUNT = 100
 
@@ -50,6 +52,8 @@ MEASURES = (
     "ttft_p50_s", "ttft_p95_s", "tpot_p50_s", "tpot_p95_s", "preemptions", "cache_hit_rate",
     "error",
 )  # fmt: skip
+BOUND_MEASURES = ("bound_req95", "bound_method", "gap_req95")
+"""Columns that are filled in once the bounds are known; empty without ``bounds: true``."""
 
 
 def cells(study: Study) -> list[Cell]:
@@ -58,7 +62,7 @@ def cells(study: Study) -> list[Cell]:
         Cell(instance.name, policy, seed)
         for instance in study.instances
         for policy in study.policies
-        for seed in study.seeds
+        for seed in study.seeds_of(instance)
     )
 
 
@@ -125,14 +129,21 @@ def draw_workload(instance: StudyInstance, seed: int) -> list[Workflow]:
 
 
 @lru_cache(maxsize=4)
-def _prepared(text: str, seed: int) -> tuple[SimulatedCluster, list[Workflow], list[float]]:
+def prepared(text: str, seed: int) -> tuple[SimulatedCluster, list[Workflow], list[float]]:
     """Return cluster, workflows and horizons, which all policies of a seed share.
 
     `text` is the instance as JSON: a key for the cache.
     """
-    instance = StudyInstance.model_validate_json(text)
-    cluster = build_cluster(instance)
-    workflows = sorted(draw_workload(instance, seed), key=lambda workflow: workflow.arrival_s)
+    if kind(json.loads(text)) == "stored":
+        stated = StoredInstance.model_validate_json(text)
+        stored = load_scheduling_instance(stated.benchmark)
+        if stored.digest != stated.digest:
+            raise InputError("has changed since the study began", source=stated.benchmark)
+        cluster, workflows = stored.cluster, list(stored.workflows)
+    else:
+        instance = StudyInstance.model_validate_json(text)
+        cluster = build_cluster(instance)
+        workflows = sorted(draw_workload(instance, seed), key=lambda workflow: workflow.arrival_s)
     return cluster, workflows, standalone_horizons(cluster, workflows)
 
 
@@ -148,9 +159,9 @@ def run_cell(study: Study, cell: Cell) -> Outcome:
 
 
 def _run(
-    study: Study, instance: StudyInstance, cell: Cell
+    study: Study, instance: StudyInstance | StoredInstance, cell: Cell
 ) -> tuple[dict[str, str | int | float], list[float]]:
-    cluster, workflows, horizons = _prepared(instance.model_dump_json(), cell.seed)
+    cluster, workflows, horizons = prepared(instance.model_dump_json(), cell.seed)
     options = PolicyOptions(
         seed=cell.seed, rolling=RollingOptions(budget_ms=study.budget_ms, seed=cell.seed)
     )

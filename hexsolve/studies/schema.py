@@ -1,14 +1,17 @@
 """What a study file says."""
 
+import fnmatch
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
+from hexsolve.instances.benchmark.io import benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
 from hexsolve.instances.validation import validated
+from hexsolve.models.answer import Sha256
 from hexsolve.models.base import Record
-from hexsolve.models.errors import InputError
+from hexsolve.models.errors import InputError, allowed
 from hexsolve.models.hardware import Name, Positive
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.registry import PLANNED, check_policy
@@ -38,17 +41,42 @@ class StudyInstance(Record):
         return self
 
 
+class StoredInstance(Record):
+    """A stored cluster and its workload, the same for every seed: run with the first one only."""
+
+    name: Name
+    benchmark: str = Field(description="name of a stored instance, or a file")
+    digest: Sha256 = Field(description="SHA-256 of cluster and workflows")
+
+
+def kind(data: Any) -> str:
+    """Return which of the two kinds of instance the data are."""
+    stored = "benchmark" in data if isinstance(data, dict) else isinstance(data, StoredInstance)
+    return "stored" if stored else "drawn"
+
+
+AnyInstance = Annotated[
+    Annotated[StudyInstance, Tag("drawn")] | Annotated[StoredInstance, Tag("stored")],
+    Discriminator(kind),
+]
+
+
 class Study(Record):
     """Everything that a study's results depend on."""
 
     version: Literal[1] = 1
     name: Name
-    instances: tuple[StudyInstance, ...] = Field(min_length=1)
+    instances: tuple[AnyInstance, ...] = Field(min_length=1)
     policies: tuple[str, ...] = Field(min_length=1)
     baseline: str = Field(description="the policy that ratios are taken against")
     seeds: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
     predictor: str = "oracle"
     budget_ms: float = Field(default=50.0, ge=1.0, le=60_000.0, description="of rolling-cpsat")
+    bounds: bool = Field(default=False, description="work out lower bounds on Req95 and the gaps")
+    bounds_time_limit_s: Positive = Field(default=60.0, description="per instance and seed, s")
+    gantt: tuple[str, ...] = Field(
+        default=(), description="policies whose run of the first instance is drawn"
+    )
 
     @model_validator(mode="after")
     def _is_consistent(self) -> "Study":
@@ -60,9 +88,16 @@ class Study(Record):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
                 raise ValueError(f"{field} holds {twice[0]!r} twice")
+        for policy in self.gantt:
+            if policy not in self.policies:
+                raise ValueError(f"gantt holds {policy!r}; allowed: some of the policies")
         if self.baseline not in self.policies:
             raise ValueError(f"baseline is {self.baseline!r}; allowed: one of the policies")
         return self
+
+    def seeds_of(self, instance: StudyInstance | StoredInstance) -> tuple[int, ...]:
+        """Return the seeds that an instance is run with."""
+        return self.seeds[:1] if isinstance(instance, StoredInstance) else self.seeds
 
 
 def load_study(path: Path) -> Study:
@@ -73,7 +108,7 @@ def load_study(path: Path) -> Study:
     InputError
         With file, field, value and what is allowed.
     """
-    study = validated(Study, read_data(path), str(path))
+    study = validated(Study, _expanded(read_data(path), str(path)), str(path))
     for policy in study.policies:
         if policy == PLANNED:
             raise InputError(
@@ -82,6 +117,51 @@ def load_study(path: Path) -> Study:
         check_policy(policy)
     make_predictor(study.predictor, 0)
     return study
+
+
+def _expanded(data: Any, source: str) -> Any:
+    """Return the data of a study with each ``benchmark: PATTERN`` as the instances it names."""
+    if not isinstance(data, dict) or not isinstance(data.get("instances"), list):
+        return data
+    instances: list[Any] = []
+    for index, stated in enumerate(data["instances"]):
+        if not isinstance(stated, dict) or "benchmark" not in stated:
+            instances.append(stated)
+            continue
+        field = f"instances[{index}].benchmark"
+        pattern = stated["benchmark"]
+        if not isinstance(pattern, str):
+            raise InputError(f"is {pattern!r}; allowed: a text", source=source, field=field)
+        extra = sorted(str(key) for key in stated if key not in ("benchmark", "name"))
+        if extra:
+            raise InputError(
+                f"has {extra[0]!r} beside benchmark, which states everything; allowed: name",
+                source=source,
+                field=f"instances[{index}]",
+            )
+        found: list[str] = [pattern]
+        if any(mark in pattern for mark in "*?["):
+            found = fnmatch.filter(benchmark_names(), pattern)
+            if not found or "name" in stated:
+                raise InputError(
+                    f"{pattern!r} matches {len(found)} stored instances; allowed: a pattern "
+                    f"without a name that matches some of {allowed(benchmark_names(), 5)}",
+                    source=source,
+                    field=field,
+                )
+        for name in found:
+            try:
+                instance = load_scheduling_instance(name)
+            except InputError as error:
+                raise InputError(str(error), source=source, field=field) from None
+            instances.append(
+                {
+                    "name": stated.get("name", instance.name),
+                    "benchmark": name,
+                    "digest": instance.digest,
+                }
+            )
+    return {**data, "instances": instances}
 
 
 EXAMPLE = """\
@@ -101,4 +181,6 @@ instances:
     workload: tool-calling                 # hexsolve instance list, or a file
     count: 40
     rate: 10.0                             # workflows/s
+# - benchmark: xs*                         # stored instances: a name, a pattern or a file
+# bounds: true                             # lower bounds, and each policy's gap to them
 """

@@ -8,7 +8,9 @@ from io import StringIO
 from pathlib import Path
 
 from hexsolve.models.errors import InputError
-from hexsolve.studies.cells import MEASURES, Cell, Outcome
+from hexsolve.models.status import relative_gap
+from hexsolve.studies.bounds import BoundCell, BoundOutcome
+from hexsolve.studies.cells import BOUND_MEASURES, MEASURES, Cell, Outcome
 from hexsolve.studies.schema import Study
 
 KEY = ("instance", "policy", "seed")
@@ -18,9 +20,10 @@ class Store:
     """The folder of a study.
 
     ``study.json`` is the study itself; ``runs.csv`` has a row a run, ``slowdowns.jsonl`` the
-    slowdown of each workflow of a run, ``timings.csv`` the seconds that runs took, which alone
-    differ between reruns. A run counts once its row in runs.csv ends with a newline; what was
-    written of others is dropped when the study goes on.
+    slowdown of each workflow of a run, ``bounds.csv`` the lower bound of each workload (if the
+    study asks for bounds; `finish` copies them into runs.csv), ``timings.csv`` the seconds that
+    runs and bounds took, which alone differ between reruns. A run counts once its row in runs.csv
+    ends with a newline; what was written of others is dropped when the study goes on.
 
     Parameters
     ----------
@@ -38,10 +41,12 @@ class Store:
         self.runs = folder / "runs.csv"
         self.slowdowns = folder / "slowdowns.jsonl"
         self.timings = folder / "timings.csv"
+        self.lower = folder / "bounds.csv"
+        self.has_bounds = study.bounds
         folder.mkdir(parents=True, exist_ok=True)
         stated = folder / "study.json"
         text = study.model_dump_json(indent=2) + "\n"
-        if stated.exists() and stated.read_text(encoding="utf-8") != text:
+        if stated.exists() and _study(stated) != study:
             raise InputError(
                 "holds another study (or this one before it was edited); give another folder",
                 source=str(folder),
@@ -53,6 +58,8 @@ class Store:
         """Drop half-written lines and what belongs to runs that are not complete."""
         rows = self.rows()
         self._write_rows(rows)
+        if self.has_bounds:
+            self._write_bounds()
         values = {cell: value for cell, value in self._values() if cell in rows}
         self._write_values(values)
         if not self.timings.exists():
@@ -61,16 +68,32 @@ class Store:
             text = self.timings.read_text(encoding="utf-8")
             _replace(self.timings, text[: text.rfind("\n") + 1])
 
-    def add(self, outcome: Outcome) -> None:
-        """Append a run: its slowdowns first, so that a row is never without them."""
+    def add(self, outcome: Outcome | BoundOutcome) -> None:
+        """Append a run: its slowdowns first, so that a row is never without them; or a bound."""
+        if isinstance(outcome, BoundOutcome):
+            instance, seed, _ = outcome.cell
+            line = [instance, "lower bounds", seed, f"{outcome.wall_s:.3f}"]
+            _append(self.timings, _csv_line(line))
+            _append(self.lower, _csv_line([instance, seed, outcome.value, outcome.method]))
+            return
         cell = outcome.cell
         _append(self.slowdowns, _value_line(cell, outcome.slowdowns))
         _append(self.timings, _csv_line([*cell, f"{outcome.wall_s:.3f}"]))
-        _append(self.runs, _row_line(cell, outcome.row))
+        _append(self.runs, _row_line(cell, outcome.row, self._columns()))
 
     def finish(self) -> None:
         """Sort everything, so that the order of running leaves no trace."""
-        self._write_rows(self.rows())
+        rows = self.rows()
+        if self.has_bounds:
+            self._write_bounds()
+            bounds = self.bounds()
+            for cell, row in rows.items():
+                value, method = bounds.get(BoundCell(cell.instance, cell.seed), (0.0, ""))
+                row.update(dict.fromkeys(BOUND_MEASURES, ""))
+                if value > 0.0:
+                    gap = relative_gap(float(row["req95"]), value) if row["req95"] else ""
+                    row.update(bound_req95=str(value), bound_method=method, gap_req95=str(gap))
+        self._write_rows(rows)
         self._write_values(dict(self._values()))
 
     def rows(self) -> dict[Cell, dict[str, str]]:
@@ -80,8 +103,28 @@ class Store:
         found: dict[Cell, dict[str, str]] = {}
         for fields in csv.DictReader(StringIO(_whole_lines(self.runs))):
             cell = Cell(fields["instance"], fields["policy"], int(fields["seed"]))
-            found.setdefault(cell, {name: fields[name] for name in MEASURES})
+            columns = [name for name in self._columns() if fields.get(name) is not None]
+            found.setdefault(cell, {name: fields[name] for name in columns})
         return found
+
+    def _columns(self) -> tuple[str, ...]:
+        return (*MEASURES, *BOUND_MEASURES) if self.has_bounds else MEASURES
+
+    def bounds(self) -> dict[BoundCell, tuple[float, str]]:
+        """Return the lower bounds on Req95 that are known, with the method."""
+        if not self.lower.exists():
+            return {}
+        found: dict[BoundCell, tuple[float, str]] = {}
+        for fields in csv.DictReader(StringIO(_whole_lines(self.lower))):
+            cell = BoundCell(fields["instance"], int(fields["seed"]))
+            found.setdefault(cell, (float(fields["bound_req95"]), fields["bound_method"]))
+        return found
+
+    def _write_bounds(self) -> None:
+        lines = ["instance,seed,bound_req95,bound_method\n"]
+        known = self.bounds()
+        lines += [_csv_line([cell.instance, cell.seed, *known[cell]]) for cell in sorted(known)]
+        _replace(self.lower, "".join(lines))
 
     def values(self) -> dict[Cell, list[float]]:
         """Return the slowdowns of the runs."""
@@ -95,8 +138,9 @@ class Store:
             yield Cell(data["instance"], data["policy"], data["seed"]), data["slowdowns"]
 
     def _write_rows(self, rows: dict[Cell, dict[str, str]]) -> None:
-        lines = [_csv_line([*KEY, *MEASURES])]
-        lines += [_row_line(cell, rows[cell]) for cell in sorted(rows)]
+        columns = self._columns()
+        lines = [_csv_line([*KEY, *columns])]
+        lines += [_row_line(cell, rows[cell], columns) for cell in sorted(rows)]
         _replace(self.runs, "".join(lines))
 
     def _write_values(self, values: dict[Cell, list[float]]) -> None:
@@ -104,8 +148,20 @@ class Store:
         _replace(self.slowdowns, "".join(lines))
 
 
-def _row_line(cell: Cell, row: dict[str, str] | dict[str, str | int | float]) -> str:
-    return _csv_line([*cell, *(row.get(name, "") for name in MEASURES)])
+def _row_line(
+    cell: Cell,
+    row: dict[str, str] | dict[str, str | int | float],
+    columns: tuple[str, ...],
+) -> str:
+    return _csv_line([*cell, *(row.get(name, "") for name in columns)])
+
+
+def _study(path: Path) -> Study | None:
+    """Return the study of a folder; fields that came later have their defaults."""
+    try:
+        return Study.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
 
 
 def _value_line(cell: Cell, slowdowns: list[float]) -> str:

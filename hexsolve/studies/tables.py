@@ -38,6 +38,31 @@ def _means(study: Study, rows: Rows, metric: str) -> list[tuple[str, list[str]]]
     return lines
 
 
+GAP_HEAD = ("policy", "workloads", "mean gap", "median", "worst gap", "worst instance")
+GAP_NOTE = (
+    "Share of a policy's Req95 that lies above a proven lower bound, (Req95 - bound) / Req95: no "
+    "policy can gain more. Part of it is the bound's own weakness."
+)
+
+
+def _gaps(study: Study, rows: Rows) -> list[Sequence[str]]:
+    """Return a line per policy: its gaps to the bound; none if there are no bounds."""
+    lines: list[Sequence[str]] = []
+    for policy in study.policies:
+        found = [
+            (float(row["gap_req95"]), cell.instance)
+            for cell, row in sorted(rows.items())
+            if cell.policy == policy and row.get("gap_req95")
+        ]
+        if found:
+            gaps = np.array([gap for gap, _ in found])
+            worst, where = max(found)
+            numbers = (float(gaps.mean()), float(np.median(gaps)), worst)
+            shown = [f"{100 * number:.1f} %" for number in numbers]
+            lines.append((policy, str(len(found)), *shown, where))
+    return lines
+
+
 def _p(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
@@ -79,6 +104,12 @@ def _markdown(study: Study, rows: Rows, compared: Mapping[str, list[Comparison]]
         lines += ["**Failed runs:**", ""]
         lines += [f"* {c.instance}, {c.policy}, seed {c.seed}: {row['error']}" for c, row in failed]
         lines.append("")
+    gaps = _gaps(study, rows)
+    if gaps:
+        lines += ["## Req95: gap to the bound", "", GAP_NOTE, ""]
+        lines += ["| " + " | ".join(GAP_HEAD) + " |", "|---|" + "---:|" * (len(GAP_HEAD) - 1)]
+        lines += ["| " + " | ".join(cells) + " |" for cells in gaps]
+        lines.append("")
     for metric in METRICS:
         lines += [f"## {TITLES[metric]}", ""]
         lines += ["| instance | " + " | ".join(study.policies) + " |"]
@@ -95,6 +126,9 @@ def _markdown(study: Study, rows: Rows, compared: Mapping[str, list[Comparison]]
 
 def _latex(study: Study, rows: Rows, compared: Mapping[str, list[Comparison]]) -> str:
     parts = [f"% {study.name}; needs \\usepackage{{booktabs}}"]
+    gaps = _gaps(study, rows)
+    if gaps:
+        parts.append(_tabular("l" + "r" * (len(GAP_HEAD) - 1), GAP_HEAD, gaps))
     for metric in METRICS:
         columns = "l" + "r" * len(study.policies)
         body = [(name, *cells) for name, cells in _means(study, rows, metric)]

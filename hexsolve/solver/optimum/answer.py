@@ -91,7 +91,7 @@ def optimum(
     calls = scheduled_calls(problem, found.timetable)
     simulated = None
     if times.mode == "nominal":
-        simulated = replay(cluster, workflows, horizons, objective, calls, times.decode_batch)
+        simulated = replay(cluster, workflows, horizons, objective, calls, times)
     return Schedule(
         hexsolve_version=__version__,
         instance_name=instance.name,

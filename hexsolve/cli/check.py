@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -37,13 +38,18 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     """Verify an answer with a checker that shares no code with the solver.
 
     INSTANCE is the file that was planned (left out: the default instance), ANSWER the file that
-    `hexsolve plan -o` wrote. Exit code 0: every rule is kept; 1: the broken ones are listed; 2:
-    a file is wrong.
+    `hexsolve plan -o` wrote; or a scheduling instance (left out: the benchmark's by its name) and
+    the schedule that `hexsolve optimum -o` wrote. Exit code 0: every rule is kept; 1: the broken
+    ones are listed; 2: a file is wrong.
     """
     if not 1 <= len(files) <= 2:
         raise click.UsageError("give one or two files: [INSTANCE] ANSWER")
     instance = files[0] if len(files) == 2 else None
-    answer = validated(Answer, read_data(files[-1]), str(files[-1]))
+    data = read_data(files[-1])
+    if isinstance(data, dict) and data.get("kind") == "schedule":
+        _check_schedule(ctx, instance, data, str(files[-1]), as_json)
+        return
+    answer = validated(Answer, data, str(files[-1]))
     violations = check_answer(load_problem(instance), answer)
     rules = len(ANSWER_RULES)
     groups = 0
@@ -63,6 +69,34 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     else:
         note = "" if answer.plan is not None else "; the answer holds no plan"
         click.echo(f"ok: {rules} rules over {groups} groups checked{note}")
+    if violations:
+        ctx.exit(VIOLATED)
+
+
+def _check_schedule(
+    ctx: click.Context, instance: Path | None, data: Any, source: str, as_json: bool
+) -> None:
+    from hexsolve.instances.benchmark.io import load_scheduling_instance
+    from hexsolve.models.check.schedule import SCHEDULE_RULES, check_schedule
+    from hexsolve.models.check.schedule_answer import HEADER_RULES
+    from hexsolve.models.schedule import Schedule
+
+    schedule = validated(Schedule, data, source)
+    loaded = load_scheduling_instance(instance or schedule.instance_name)
+    violations = check_schedule(loaded.cluster, loaded.workflows, schedule)
+    rules = len(HEADER_RULES) + (len(SCHEDULE_RULES) if schedule.calls else 0)
+    if as_json:
+        report = {
+            "ok": not violations,
+            "rules": rules,
+            "calls": len(schedule.calls),
+            "violations": [violation.model_dump() for violation in violations],
+        }
+        click.echo(json.dumps(report, indent=2, ensure_ascii=False))
+    elif violations:
+        Console().print(_table(violations))
+    else:
+        click.echo(f"ok: {rules} rules over {len(schedule.calls)} calls checked")
     if violations:
         ctx.exit(VIOLATED)
 

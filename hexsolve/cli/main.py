@@ -19,6 +19,7 @@ _COMMANDS = {
     "check": ("hexsolve.cli.check", "check", "Verify an answer independently of the solver."),
     "compare": ("hexsolve.cli.compare", "compare", "Compare policies in a study."),
     "instance": ("hexsolve.cli.instance", "instance", "Make, import, show or validate instances."),
+    "optimum": ("hexsolve.cli.optimum", "optimum", "Find and prove the best schedule."),
     "pareto": ("hexsolve.cli.pareto", "pareto", "Show what a tighter SLO scale costs."),
     "plan": ("hexsolve.cli.plan", "plan", "Plan prefill, decode and mixed instances."),
     "policies": ("hexsolve.cli.policies", "policies", "List scheduling policies."),

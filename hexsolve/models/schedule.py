@@ -61,9 +61,13 @@ class ScheduledCall(Record):
 class Replay(Record):
     """What the simulator made of the schedule: its placements and its order."""
 
-    objective: float = Field(description="the same Req_q, simulated")
-    mean_slowdown: float
-    stale: int = Field(default=0, description="calls that the simulator had to place anew")
+    objective: float = Field(description="the same Req_q, simulated on the cluster as it is")
+    limited: float = Field(
+        description="the same where instances take no more at once than the model: one prefill, "
+        "`decode_batch` calls in decode"
+    )
+    mean_slowdown: float = Field(description="of the run on the cluster as it is")
+    preemptions: int = Field(default=0, description="calls preempted in the simulator")
 
 
 class Schedule(Record):

@@ -53,7 +53,8 @@ def objective(view: ScheduleView) -> Iterator[Violation]:
         ends = [row.finish for (owner, _), row in view.rows.items() if owner == number]
         if ends:
             flow = max(ends) * view.grid - workflow.arrival_s
-            slowdowns.append(flow / horizons[number])
+            # Optimistic ticks are rounded down, perhaps below the arrival.
+            slowdowns.append(max(0.0, flow) / horizons[number])
     count = len(view.workflows)
     kept = -(-PERCENT[schedule.objective_kind] * count // 100)
     if len(slowdowns) == count:

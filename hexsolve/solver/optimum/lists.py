@@ -1,8 +1,8 @@
 """List scheduling inside the model: calls in the order of a key, each where it ends first."""
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
-from heapq import heappop, heappush
+from collections.abc import Mapping, Sequence
+from heapq import heapify, heappop, heappush
 
 from hexsolve.solver.optimum.problem import ANYWHERE, Prefill, SchedulingProblem
 from hexsolve.solver.optimum.timetable import Placed
@@ -98,11 +98,14 @@ class ListScheduler:
         prompts = sum(call.prefill_kv for call in problem.calls)
         self.holds = prompts > min(problem.prefill_room[p] for p in problem.prefill_rows)
 
-    def schedule(self, keys: Sequence[float]) -> list[Placed]:
+    def schedule(
+        self, keys: Sequence[float], fixed: Mapping[int, Placed] | None = None
+    ) -> list[Placed]:
         """Return the timetable in which the eligible call with the least key is placed next.
 
         A call is eligible when its parents are placed. It goes to the prefill option and decode
-        instance where it ends first, into the first gaps that hold it.
+        instance where it ends first, into the first gaps that hold it. `fixed` are calls, with
+        their ancestors, that are placed already.
         """
         problem = self.problem
         self._prefills = {p: _Unary() for p in problem.prefill_rows}
@@ -111,17 +114,32 @@ class ListScheduler:
             d: _Pool(problem.slots[d], problem.decode_room[d]) for d in problem.decode_rows
         }
         placed: list[Placed | None] = [None] * len(problem.calls)
-        missing = [len(call.parents) for call in problem.calls]
-        heap = [(keys[c], c) for c, count in enumerate(missing) if not count]
-        heap.sort()
+        for number, row in (fixed or {}).items():
+            placed[number] = row
+            self._take(number, row)
+        missing = [
+            sum(placed[parent] is None for parent, _ in call.parents) for call in problem.calls
+        ]
+        heap = [(keys[c], c) for c, m in enumerate(missing) if not m and placed[c] is None]
+        heapify(heap)
         while heap:
             _, number = heappop(heap)
-            placed[number] = self._place(number, placed)
+            row = self._place(number, placed)
+            placed[number] = row
+            self._take(number, row)
             for child in self.children[number]:
                 missing[child] -= 1
                 if not missing[child]:
                     heappush(heap, (keys[child], child))
         return [row for row in placed if row is not None]
+
+    def _take(self, number: int, row: Placed) -> None:
+        call, option = self.problem.calls[number], row.option
+        self._prefills[option.p].take(row.start, option.occupied)
+        if self.holds:
+            self._held[option.p].take(row.start, self._held_until(number, row), call.prefill_kv)
+        if row.d >= 0:
+            self._decodes[row.d].take(row.sent, row.finish, call.decode_kv)
 
     def _place(self, number: int, placed: Sequence[Placed | None]) -> Placed:
         call = self.problem.calls[number]
@@ -153,13 +171,6 @@ class ListScheduler:
             if row is not None and (row.finish, option.occupied) < reached:
                 best, reached = row, (row.finish, option.occupied)
         assert best is not None
-        self._prefills[best.option.p].take(best.start, best.option.occupied)
-        if self.holds:
-            self._held[best.option.p].take(
-                best.start, self._held_until(number, best), call.prefill_kv
-            )
-        if best.d >= 0:
-            self._decodes[best.d].take(best.sent, best.finish, call.decode_kv)
         return best
 
     def _held_until(self, number: int, row: Placed) -> int:

@@ -126,12 +126,14 @@ class SchedulingProblem:
         return range(self.first[workflow], self.first[workflow + 1])
 
     def slowdown(self, workflow: int, finish: int) -> float:
-        """Return ``(finish · grid − a_w) / H_w``."""
+        """Return ``max(0, finish · grid − a_w) / H_w``; ticks may be rounded below a_w."""
         flow = finish * self.times.grid_s - self.arrival_s[workflow]
-        return flow / self.horizon_s[workflow]
+        return max(0.0, flow) / self.horizon_s[workflow]
 
     def deadline(self, workflow: int, alpha: float, strict: bool = False) -> int:
         """Return the latest finish with a slowdown of at most α, or less than α if `strict`."""
+        if strict and alpha <= 0.0:
+            return -1
         limit = self.arrival_s[workflow] + alpha * self.horizon_s[workflow]
         tick = int(limit / self.times.grid_s) + 2
         while (value := self.slowdown(workflow, tick)) > alpha or (strict and value >= alpha):

@@ -1,0 +1,127 @@
+"""``hexsolve optimum``: the best schedule with everything known, and how good it could be."""
+
+import time
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from hexsolve.cli import solver_options
+from hexsolve.cli.numbers import FiniteFloat
+from hexsolve.cli.progress import solving
+from hexsolve.instances.benchmark.io import load_scheduling_instance
+from hexsolve.instances.files import write_text
+from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
+
+
+@click.command(
+    "optimum",
+    epilog="Example: hexsolve optimum chat-tiny.json --objective req95 -o schedule.json",
+)
+@click.argument("instance")
+@click.option(
+    "--objective",
+    type=click.Choice(get_args(ScheduleObjective)),
+    default="req95",
+    show_default=True,
+    help="The least SLO scale that so many % of workflows meet.",
+)
+@solver_options.time_limit(default=60.0, per="the search")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1, max=64),
+    default=1,
+    show_default=True,
+    help="Threads of CP-SAT.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--deterministic", is_flag=True, help="Count work, not time; with one worker it repeats."
+)
+@click.option(
+    "--times",
+    type=click.Choice(["nominal", "optimistic"]),
+    default="nominal",
+    show_default=True,
+    help="nominal: a schedule to carry out; optimistic: a bound that no simulated run beats.",
+)
+@click.option(
+    "--decode-batch",
+    type=click.IntRange(min=1, max=100_000),
+    help="Sequences for which nominal decode steps are timed; left out: chosen.",
+)
+@click.option(
+    "--grid-ms",
+    type=FiniteFloat(min=0.001, max=1000.0),
+    default=1.0,
+    show_default=True,
+    help="Length of a tick.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the schedule (JSON).")
+@click.option("--json", "as_json", is_flag=True, help="Print the schedule as JSON on stdout.")
+def optimum(
+    instance: str,
+    objective: ScheduleObjective,
+    time_limit: float,
+    workers: int,
+    seed: int,
+    deterministic: bool,
+    times: str,
+    decode_batch: int | None,
+    grid_ms: float,
+    output: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Schedule INSTANCE with all lengths and reveals known, and prove how good that is.
+
+    INSTANCE is a benchmark instance's name or a file. Exit code 0: a schedule; 2: the input is
+    wrong.
+    """
+    from hexsolve.solver.backends import Progress
+    from hexsolve.solver.optimum.answer import optimum as solve
+    from hexsolve.solver.optimum.clock import SearchOptions
+
+    loaded = load_scheduling_instance(instance)
+    chosen = None
+    if times == "optimistic" or decode_batch is not None or grid_ms != 1.0:
+        fields = {"mode": times, "decode_batch": decode_batch or 1, "grid_s": grid_ms / 1000.0}
+        if times == "nominal" and decode_batch is None:
+            raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
+        chosen = ScheduleTimes.model_validate(fields)
+    started = time.perf_counter()
+    options = SearchOptions(time_limit, workers, seed, deterministic)
+    with solving(f"optimum of {loaded.name}", "slo") as tell:
+
+        def report(objective_: float, bound: float) -> None:
+            tell(Progress(time.perf_counter() - started, objective_, bound))
+
+        made = solve(loaded, objective, options, chosen, report)
+    if output is not None:
+        write_text(output, made.model_dump_json(indent=1) + "\n")
+    if as_json:
+        click.echo(made.model_dump_json(indent=1))
+    else:
+        _show(made, loaded.calls, len(loaded.workflows))
+
+
+def _show(made: Schedule, calls: int, workflows: int) -> None:
+    lines = [
+        f"{made.objective_kind} of {made.instance_name}: {workflows} workflows, {calls} calls",
+        "",
+    ]
+    assert made.objective is not None
+    assert made.bound is not None
+    assert made.gap is not None
+    model: str = made.times.mode
+    if model == "nominal":
+        model += f", decode batch {made.times.decode_batch}"
+    lines.append(f"Model        {model}, ticks of {made.times.grid_s * 1e3:g} ms")
+    lines.append(f"Schedule     {made.objective:.4f} × horizon, by {made.parameters['found_by']}")
+    lines.append(f"Bound        {made.bound:.4f} ({made.bound_source})")
+    lines.append(f"Proof        {made.status.value}, gap {made.gap:.2%}, {made.runtime_s:.1f} s")
+    if made.replay is not None:
+        lines.append(
+            f"Simulated    {made.replay.limited:.4f} × horizon with the same places, order and "
+            f"limits; {made.replay.objective:.4f} without the limits"
+        )
+    click.echo("\n".join(lines))

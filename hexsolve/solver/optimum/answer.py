@@ -1,0 +1,118 @@
+"""From an instance to a `Schedule`: the problem, its bounds, the search, and the replay."""
+
+from hexsolve import __version__
+from hexsolve.models.schedule import PERCENT, Schedule, ScheduleObjective, ScheduleTimes
+from hexsolve.models.scheduling import SchedulingInstance
+from hexsolve.models.simulation.horizon import standalone_horizons
+from hexsolve.models.status import Limit, Status, derive_status, relative_gap
+from hexsolve.solver.optimum.bounds import best_bound, lower_bounds
+from hexsolve.solver.optimum.clock import SearchOptions
+from hexsolve.solver.optimum.problem import build_problem
+from hexsolve.solver.optimum.replay import replay
+from hexsolve.solver.optimum.search import Report, Search
+from hexsolve.solver.optimum.start import Incumbent, first_schedules
+from hexsolve.solver.optimum.timetable import scheduled_calls
+from hexsolve.solver.optimum.windows import Windows
+
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+"""Decode batches of which one is chosen."""
+
+BOUNDS_SHARE = 0.15
+"""Part of the time limit that the bounds of the simulator may take."""
+
+
+def choose_batch(
+    instance: SchedulingInstance,
+    horizons: list[float],
+    objective: ScheduleObjective,
+    grid_s: float,
+) -> int:
+    """Return the decode batch with which list scheduling gets the least Req_q.
+
+    Nominal decode times are those of a full batch of this size, and no more calls are admitted:
+    of several such safe models the one with the least value is closest to the simulator.
+    """
+    best: tuple[float, int] | None = None
+    for batch in BATCHES:
+        times = ScheduleTimes(decode_batch=batch, grid_s=grid_s)
+        problem = build_problem(instance.cluster, instance.workflows, horizons, times, objective)
+        windows = Windows(problem)
+        incumbent = Incumbent(windows)
+        first_schedules(windows, incumbent)
+        if best is None or incumbent.value < best[0]:
+            best = (incumbent.value, batch)
+    assert best is not None
+    return best[1]
+
+
+def optimum(
+    instance: SchedulingInstance,
+    objective: ScheduleObjective,
+    options: SearchOptions,
+    times: ScheduleTimes | None = None,
+    report: Report | None = None,
+) -> Schedule:
+    """Return the best schedule and bound within the options' time limit.
+
+    Parameters
+    ----------
+    instance : SchedulingInstance
+    objective : str
+    options : SearchOptions
+    times : ScheduleTimes, optional
+        Left out: nominal times with the batch of `choose_batch`.
+    report : callable, optional
+        Is told incumbent and bound as they move.
+
+    Raises
+    ------
+    InputError
+        If the scheduling model does not cover the instance.
+    """
+    cluster, workflows = instance.cluster, instance.workflows
+    horizons = standalone_horizons(cluster, workflows)
+    if times is None:
+        grid = ScheduleTimes().grid_s
+        batch = choose_batch(instance, horizons, objective, grid)
+        times = ScheduleTimes(decode_batch=batch, grid_s=grid)
+    problem = build_problem(cluster, workflows, horizons, times, objective)
+    floor, source = 0.0, ""
+    if times.mode == "nominal" and not options.deterministic:
+        # Every nominal schedule takes at least the simulator's least times; see docs/optimum.md.
+        percent = float(PERCENT[objective])
+        bounds = lower_bounds(
+            cluster, workflows, horizons, [percent], BOUNDS_SHARE * options.time_limit_s, 0
+        )
+        best = best_bound(bounds, percent)
+        floor, source = best.value, best.method
+    search = Search(problem, options, report)
+    found = search.run(floor, source)
+    status = derive_status(found.objective, found.bound)
+    calls = scheduled_calls(problem, found.timetable)
+    simulated = None
+    if times.mode == "nominal":
+        simulated = replay(cluster, workflows, horizons, objective, calls, times)
+    return Schedule(
+        hexsolve_version=__version__,
+        instance_name=instance.name,
+        instance_hash=instance.digest,
+        parameters={
+            "time_limit_s": options.time_limit_s,
+            "workers": options.workers,
+            "deterministic": options.deterministic,
+            "found_by": found.objective_source,
+        },
+        seed=options.seed,
+        times=times,
+        status=status,
+        limit=Limit.NONE if status is Status.OPTIMAL else Limit.TIME,
+        objective_kind=objective,
+        objective=found.objective,
+        bound=found.bound,
+        bound_source=found.bound_source,
+        gap=relative_gap(found.objective, found.bound),
+        runtime_s=found.seconds,
+        solver="cp-sat",
+        replay=simulated,
+        calls=calls,
+    )

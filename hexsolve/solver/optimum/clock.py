@@ -1,0 +1,65 @@
+"""The time that a search has, in seconds, or in CP-SAT's deterministic time so that it repeats."""
+
+import time
+from dataclasses import dataclass
+
+from hexsolve.solver.optimum.cpsat.model import Effort, Reply
+
+WORK_PER_SECOND = 0.25
+"""Units of CP-SAT's deterministic time that models of this size use in a second of a core."""
+
+
+@dataclass(frozen=True, slots=True)
+class SearchOptions:
+    """How to search.
+
+    Attributes
+    ----------
+    time_limit_s : float
+        Seconds; with `deterministic` so much work as a core does in about that time.
+    workers : int
+        Threads of CP-SAT.
+    deterministic : bool
+        Count work, not time: with one worker, reruns are equal to the last bit.
+    """
+
+    time_limit_s: float = 60.0
+    workers: int = 1
+    seed: int = 0
+    deterministic: bool = False
+
+
+class Clock:
+    """Deals out what is left of the time limit."""
+
+    def __init__(self, options: SearchOptions) -> None:
+        self.options = options
+        self._started = time.perf_counter()
+        self._worked = 0.0
+        self._asked = 0
+
+    @property
+    def spent_s(self) -> float:
+        """Seconds so far; deterministic: of work."""
+        if self.options.deterministic:
+            return self._worked / WORK_PER_SECOND
+        return time.perf_counter() - self._started
+
+    @property
+    def left_s(self) -> float:
+        """Seconds left."""
+        return max(0.0, self.options.time_limit_s - self.spent_s)
+
+    def effort(self, seconds: float) -> Effort:
+        """Return the effort of a run of CP-SAT of at most `seconds`; each has its own seed."""
+        self._asked += 1
+        seconds = min(seconds, self.left_s)
+        options = self.options
+        seed = options.seed * 1009 + self._asked
+        if options.deterministic:
+            return Effort(float("inf"), seconds * WORK_PER_SECOND, options.workers, seed)
+        return Effort(seconds, None, options.workers, seed)
+
+    def charge(self, reply: Reply) -> None:
+        """Count the work of a run."""
+        self._worked += reply.work + 0.01

@@ -1,0 +1,1 @@
+"""The scheduling problem as a CP-SAT model: variables, constraints, objective, and its solution."""

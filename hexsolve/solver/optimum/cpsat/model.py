@@ -1,0 +1,229 @@
+"""The model put together, hinted with a complete schedule, solved, and read back."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ortools.sat.python import cp_model
+
+from hexsolve.solver.optimum.cpsat import constraints
+from hexsolve.solver.optimum.cpsat.objective import UNIT, largest_slowdown
+from hexsolve.solver.optimum.cpsat.scope import Scope
+from hexsolve.solver.optimum.cpsat.variables import Variables, make_variables
+from hexsolve.solver.optimum.timetable import Placed, Timetable
+
+FAMILIES = (
+    constraints.assignment,
+    constraints.precedence,
+    constraints.prefill_time,
+    constraints.prefix_cache,
+    constraints.prefill_one_at_a_time,
+    constraints.transfer_and_decode_time,
+    constraints.decode_slots_and_kv,
+    constraints.prefill_kv,
+    constraints.equal_instances,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long CP-SAT may work: seconds, or its deterministic time; workers and seed."""
+
+    seconds: float
+    deterministic: float | None = None
+    workers: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What CP-SAT found.
+
+    Attributes
+    ----------
+    placed : dict of int to Placed, or None
+        The calls of the kept workflows in the schedule found, if there is one.
+    infeasible : bool
+        Proven that there is none.
+    bound : float
+        No schedule within the limit has a smaller α; −inf if unknown.
+    work : float
+        Deterministic time used.
+    optimal : bool
+        The objective, with its rounding, was proven minimal.
+    """
+
+    placed: dict[int, Placed] | None
+    infeasible: bool
+    bound: float
+    work: float
+    optimal: bool = False
+
+
+def ask(
+    scope: Scope,
+    effort: Effort,
+    hint: Timetable | None = None,
+    minimise_from: float | None = None,
+    restrict: Callable[[cp_model.CpModel, Variables], None] | None = None,
+    fix_hint: bool = False,
+) -> Reply:
+    """Return what CP-SAT finds within `scope`.
+
+    Parameters
+    ----------
+    scope : Scope
+    effort : Effort
+    hint : Timetable, optional
+        Gives every variable its first value.
+    minimise_from : float, optional
+        Minimise α, which is known to be at least this; left out, any schedule will do.
+    restrict : callable, optional
+        Adds constraints to the hinted model: a neighbourhood.
+    fix_hint : bool
+        Let every variable keep its hint: is it a solution?
+    """
+    if scope.hopeless:
+        return Reply(None, True, float("inf"), 0.0)
+    model = cp_model.CpModel()
+    v = make_variables(model, scope)
+    for family in FAMILIES:
+        family(model, scope, v)
+    if minimise_from is not None:
+        largest_slowdown(model, scope, v, minimise_from)
+    if hint is not None:
+        add_hint(model, scope, v, hint)
+    if restrict is not None:
+        restrict(model, v)
+    solver = cp_model.CpSolver()
+    parameters = solver.parameters
+    parameters.num_workers = effort.workers
+    parameters.random_seed = effort.seed
+    parameters.fix_variables_to_their_hinted_value = fix_hint
+    parameters.max_time_in_seconds = effort.seconds
+    if effort.deterministic is not None:
+        parameters.max_deterministic_time = effort.deterministic
+    status = solver.solve(model)
+    work = solver.response_proto.deterministic_time
+    bound = float("-inf")
+    if minimise_from is not None and status != cp_model.INFEASIBLE:
+        bound = (solver.best_objective_bound - 1e-6) / UNIT
+    if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return Reply(read(scope, v, solver), False, bound, work, status == cp_model.OPTIMAL)
+    if status == cp_model.MODEL_INVALID:
+        raise AssertionError(model.validate())
+    infeasible = status == cp_model.INFEASIBLE
+    return Reply(None, infeasible, float("inf") if infeasible else bound, work)
+
+
+def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetable) -> None:
+    """Give every variable its value in `hint`, equal instances in the order of their first use."""
+    problem = scope.problem
+    kept = {
+        w: max(hint[c].finish for c in problem.of(w)) <= end for w, end in scope.deadline.items()
+    }
+    same = _first_use(scope, hint, kept)
+    for c in scope.calls:
+        placed, call = hint[c], problem.calls[c]
+        there = kept[call.workflow] or not v.keep
+        p = scope.rows[scope.row_of[same[placed.option.p]]][0]
+        column = scope.columns[scope.column_of[placed.d]][0] if placed.d >= 0 else -1
+        # A call of a spared workflow takes no time, and has its head as its place in time.
+        head, done = scope.windows.head[c], scope.windows.done[c]
+        model.add_hint(v.start[c], placed.start if there else head)
+        model.add_hint(v.finish[c], placed.finish if there else done)
+        prefilled = v.prefilled[c]
+        if isinstance(prefilled, cp_model.IntVar):
+            model.add_hint(prefilled, placed.prefilled if there else head)
+        sent = v.sent[c]
+        if sent is not v.prefilled[c] and isinstance(sent, cp_model.IntVar):
+            model.add_hint(sent, placed.sent if there else head)
+        for uses, option in zip(v.chosen[c], scope.prefills[c], strict=True):
+            chosen = option.p == p and option.source == placed.option.source
+            model.add_hint(uses, chosen and there)
+        for uses, (d, _) in zip(v.decoded[c], scope.decodes[c], strict=True):
+            model.add_hint(uses, d == column and there)
+    for w, keeps in v.keep.items():
+        model.add_hint(keeps, kept[w])
+    if v.scale is not None:
+        worst = max(problem.slowdown(w, max(hint[c].finish for c in problem.of(w)))
+                    for w in scope.deadline if kept[w])  # fmt: skip
+        model.add_hint(v.scale, min(math.ceil(worst * UNIT), math.ceil(scope.alpha * UNIT) + 1))
+
+
+def _first_use(scope: Scope, hint: Timetable, kept: dict[int, bool]) -> dict[int, int]:
+    """Return for each prefill instance the one to take its place; see `equal_instances`."""
+    kinds = scope.problem.kinds
+    free: dict[int, list[int]] = {}
+    for p in scope.problem.prefill_rows:
+        free.setdefault(kinds[p], []).append(p)
+    same: dict[int, int] = {}
+    for c in scope.calls:
+        p = hint[c].option.p
+        if p not in same and kept[scope.problem.calls[c].workflow]:
+            same[p] = free[kinds[p]].pop(0)
+    for p in scope.problem.prefill_rows:
+        if p not in same:
+            same[p] = free[kinds[p]].pop(0)
+    return same
+
+
+def read(scope: Scope, v: Variables, solver: cp_model.CpSolver) -> dict[int, Placed]:
+    """Return the calls of kept workflows, spread over equal instances."""
+    rows: dict[int, Placed] = {}
+    for c in scope.calls:
+        chosen = [
+            option
+            for uses, option in zip(v.chosen[c], scope.prefills[c], strict=True)
+            if solver.boolean_value(uses)
+        ]
+        if not chosen:
+            continue
+        d = next(
+            (
+                d
+                for uses, (d, _) in zip(v.decoded[c], scope.decodes[c], strict=True)
+                if solver.boolean_value(uses)
+            ),
+            -1,
+        )
+        start, finish = solver.value(v.start[c]), solver.value(v.finish[c])
+        prefilled, sent = solver.value(v.prefilled[c]), solver.value(v.sent[c])
+        if d < 0:
+            finish = sent = prefilled
+        rows[c] = Placed(chosen[0], d, start, prefilled, sent, finish)
+    _spread(scope, rows)
+    return rows
+
+
+def _spread(scope: Scope, rows: dict[int, Placed]) -> None:
+    """Deal intervals of a group out to its instances, by start: a group's limit suffices."""
+    problem = scope.problem
+    free = dict.fromkeys(problem.prefill_rows, 0)
+    used: dict[int, list[int]] = {d: [] for d in problem.decode_rows}
+    for c in sorted(rows, key=lambda c: (rows[c].start, rows[c].option.occupied, c)):
+        placed = rows[c]
+        members = scope.rows[scope.row_of[placed.option.p]]
+        p = min(members, key=lambda p: (max(free[p] - placed.start, 0), p))
+        free[p] = max(free[p], placed.start + placed.option.occupied)
+        option = next(
+            option
+            for option in problem.calls[c].prefills
+            if option.p == p and option.source == placed.option.source
+        )
+        rows[c] = Placed(
+            option, placed.d, placed.start, placed.prefilled, placed.sent, placed.finish
+        )
+    for c in sorted(rows, key=lambda c: (rows[c].sent, rows[c].finish, c)):
+        placed = rows[c]
+        if placed.d < 0:
+            continue
+        members = scope.columns[scope.column_of[placed.d]]
+        for d in members:
+            used[d] = [end for end in used[d] if end > placed.sent]
+        d = min(members, key=lambda d: (len(used[d]) - problem.slots[d], d))
+        # Finish no later than needed: the transfer's link or the interval may have left slack.
+        times = dict(problem.calls[c].decodes)
+        finish = placed.sent + problem.calls[c].lag(placed.option.p, d) + times[d]
+        used[d].append(finish)
+        rows[c] = Placed(placed.option, d, placed.start, placed.prefilled, placed.sent, finish)

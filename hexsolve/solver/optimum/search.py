@@ -1,0 +1,163 @@
+"""The search for the least Req_q: α is bisected by tests, and minimised where that is quicker."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hexsolve.models.status import OPTIMALITY_TOLERANCE
+from hexsolve.solver.optimum.clock import Clock, SearchOptions
+from hexsolve.solver.optimum.cpsat.model import ask
+from hexsolve.solver.optimum.cpsat.scope import Scope
+from hexsolve.solver.optimum.neighbourhoods import improve_once
+from hexsolve.solver.optimum.problem import SchedulingProblem
+from hexsolve.solver.optimum.start import Incumbent, first_schedules, perturbed
+from hexsolve.solver.optimum.timetable import Placed
+from hexsolve.solver.optimum.windows import Windows
+
+WHOLE = 220
+"""Calls up to which α is minimised over the whole model; beyond, neighbourhoods are searched."""
+
+NEAR = 0.01
+"""Relative gap from which on the whole model is solved to the end."""
+
+Report = Callable[[float, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of a search.
+
+    Attributes
+    ----------
+    timetable : list of Placed
+    objective, bound : float
+        Req_q of the timetable, and what no schedule of the model is below.
+    objective_source, bound_source : str
+        What found them.
+    seconds : float
+    tests : int
+        Runs of CP-SAT.
+    """
+
+    timetable: list[Placed]
+    objective: float
+    bound: float
+    objective_source: str
+    bound_source: str
+    seconds: float
+    tests: int
+
+
+class Search:
+    """One search; `run` does it."""
+
+    def __init__(
+        self, problem: SchedulingProblem, options: SearchOptions, report: Report | None = None
+    ) -> None:
+        self.problem = problem
+        self.windows = Windows(problem)
+        self.clock = Clock(options)
+        self.rng = np.random.default_rng(options.seed)
+        self.best = Incumbent(self.windows)
+        self.bound = self.windows.critical_path_bound()
+        self.bound_source = "critical path"
+        self.tests = 0
+        self._report = report
+
+    def run(self, floor: float = 0.0, floor_source: str = "") -> Found:
+        """Return what the time limit allows; `floor` is a valid bound from elsewhere."""
+        self._raise_bound(floor, floor_source)
+        first_schedules(self.windows, self.best)
+        self._tell()
+        limit = self.clock.options.time_limit_s
+        if not self.closed:
+            until = 0.05 * limit
+            perturbed(
+                self.windows, self.best, self.rng, 40, lambda: self.closed or self._past(until)
+            )
+        step, share = max(0.5, limit / 60.0), 0.5
+        while not self.closed and self.clock.left_s > 0.05:
+            gap = 1.0 - self.bound / self.best.value
+            if len(self.problem.calls) <= WHOLE and gap < NEAR:
+                self._minimise(4.0 * step)
+            else:
+                share = self._bisect(step, share)
+                if not self.closed:
+                    self._improve(step)
+            step *= 1.2
+            self._tell()
+        return Found(
+            self.best.timetable,
+            self.best.value,
+            min(self.bound, self.best.value),
+            self.best.source,
+            self.bound_source,
+            self.clock.spent_s,
+            self.tests,
+        )
+
+    @property
+    def closed(self) -> bool:
+        """Whether the best schedule is proven optimal."""
+        return self.best.value - self.bound <= OPTIMALITY_TOLERANCE / 2 * self.best.value
+
+    def _past(self, seconds: float) -> bool:
+        # Deterministic runs do not look at the time; their rounds are few.
+        return not self.clock.options.deterministic and self.clock.spent_s > seconds
+
+    def _tell(self) -> None:
+        if self._report is not None:
+            self._report(self.best.value, self.bound)
+
+    def _raise_bound(self, bound: float, source: str) -> None:
+        if bound > self.bound:
+            self.bound, self.bound_source = bound, source
+
+    def _bisect(self, seconds: float, share: float) -> float:
+        """Test an α between bound and incumbent; return where to test next, as a share."""
+        alpha = self.bound + share * (self.best.value - self.bound)
+        outcome = self._test(alpha, False, seconds)
+        if outcome is None:
+            # Nearer to the bound the windows are tighter, and the answer comes sooner.
+            return max(share / 2.0, 1.0 / 64.0)
+        return min(0.5, share * 2.0) if not outcome else 0.5
+
+    def _test(self, alpha: float, strict: bool, seconds: float) -> bool | None:
+        """Return whether a schedule keeps α, or None; move incumbent or bound accordingly."""
+        scope = Scope(self.windows, alpha, strict)
+        reply = ask(scope, self.clock.effort(seconds), self.best.timetable)
+        self.clock.charge(reply)
+        self.tests += 1
+        if reply.placed is not None:
+            self.best.complete(reply.placed, "CP-SAT")
+            return True
+        if reply.infeasible:
+            self._raise_bound(alpha, "critical path" if scope.hopeless else "CP-SAT")
+            return False
+        return None
+
+    def _minimise(self, seconds: float) -> None:
+        """Minimise α over the whole model; close the gap by a test of what is strictly better."""
+        scope = Scope(self.windows, self.best.value)
+        effort = self.clock.effort(seconds)
+        reply = ask(scope, effort, self.best.timetable, minimise_from=self.bound)
+        self.clock.charge(reply)
+        self.tests += 1
+        if reply.placed is not None:
+            self.best.complete(reply.placed, "CP-SAT")
+        if np.isfinite(reply.bound):
+            self._raise_bound(min(reply.bound, self.best.value), "CP-SAT")
+        if not self.closed and reply.optimal:
+            # What is left is the rounding of α in the objective.
+            self._test(self.best.value, True, seconds)
+
+    def _improve(self, seconds: float) -> None:
+        if len(self.problem.calls) <= WHOLE:
+            self._minimise(seconds)
+            return
+        until = self.clock.spent_s + seconds
+        while self.clock.spent_s < until and not self.closed and self.clock.left_s > 0.05:
+            reply = improve_once(self.windows, self.best, self.rng, self.clock)
+            self.tests += 1
+            self.clock.charge(reply)

@@ -1,0 +1,108 @@
+"""First schedules: list scheduling under several priority rules, then local improvement."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hexsolve.solver.optimum.lists import ListScheduler
+from hexsolve.solver.optimum.timetable import Placed, kept, value
+from hexsolve.solver.optimum.windows import Windows
+
+SCALES = (1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 13.0)
+"""Multiples of the critical-path bound for which deadlines are tried."""
+
+
+class Incumbent:
+    """The best schedule so far, and how to make one of some calls."""
+
+    def __init__(self, windows: Windows) -> None:
+        self.windows = windows
+        self.problem = windows.problem
+        self.lists = ListScheduler(self.problem)
+        self.value = float("inf")
+        self.timetable: list[Placed] = []
+        self.source = ""
+
+    def offer(self, timetable: list[Placed], source: str) -> bool:
+        """Keep a schedule if it is better, after a try to move its calls forward."""
+        reached = value(self.problem, timetable)
+        if reached < self.value:
+            forward = self.lists.schedule([row.start for row in timetable])
+            if (moved := value(self.problem, forward)) < reached:
+                timetable, reached = forward, moved
+            self.value, self.timetable, self.source = reached, timetable, source
+            return True
+        return False
+
+    def complete(self, placed: dict[int, Placed], source: str) -> bool:
+        """Offer the schedule that has the calls `placed`, and the others where they fit."""
+        keys = [float(row.start) for row in self.timetable] or [0.0] * len(self.problem.calls)
+        return self.offer(self.lists.schedule(keys, placed), source)
+
+
+def deadline_keys(windows: Windows, alpha: float, spared: Sequence[int] = ()) -> list[float]:
+    """Return the latest start of each call with which its workflow keeps α; spared ones last."""
+    problem = windows.problem
+    grid = problem.times.grid_s
+    keys = []
+    for c, call in enumerate(problem.calls):
+        w = call.workflow
+        due = (problem.arrival_s[w] + alpha * problem.horizon_s[w]) / grid
+        keys.append(due - windows.tail[c] - windows.least[c])
+    late = max(keys, default=0.0)
+    for w in spared:
+        for c in problem.of(w):
+            keys[c] += 2.0 * abs(late) + 1.0
+    return keys
+
+
+def arrival_keys(windows: Windows) -> list[float]:
+    """Return workflow-FCFS: the arrival of each call's workflow, then its position."""
+    problem = windows.problem
+    return [problem.arrival_s[call.workflow] + 1e-9 * c for c, call in enumerate(problem.calls)]
+
+
+def first_schedules(windows: Windows, incumbent: Incumbent) -> None:
+    """Offer the schedules of every rule: arrival order, earliest head, deadlines at many α.
+
+    With workflows to spare, those that were late are then put last.
+    """
+    problem = windows.problem
+    incumbent.offer(incumbent.lists.schedule(arrival_keys(windows)), "list: workflow-fcfs")
+    incumbent.offer(incumbent.lists.schedule(windows.head), "list: earliest first")
+    least = max(windows.critical_path_bound(), 1e-9)
+    for scale in SCALES:
+        alpha = scale * least
+        spared: list[int] = []
+        for _ in range(3 if problem.spare else 1):
+            made = incumbent.lists.schedule(deadline_keys(windows, alpha, spared))
+            incumbent.offer(made, f"list: deadlines at {alpha:.3g}")
+            counted = kept(problem, made)
+            spared = [w for w in range(problem.workflows) if w not in counted]
+
+
+def perturbed(
+    windows: Windows,
+    incumbent: Incumbent,
+    rng: np.random.Generator,
+    rounds: int,
+    over: Callable[[], bool],
+) -> None:
+    """Offer `rounds` schedules in the incumbent's order, shaken, with late workflows hurried."""
+    problem = windows.problem
+    for _ in range(rounds):
+        if over():
+            return
+        counted = set(kept(problem, incumbent.timetable))
+        spared = [w for w in range(problem.workflows) if w not in counted]
+        alpha = incumbent.value * float(rng.uniform(0.85, 1.0))
+        due = deadline_keys(windows, alpha, spared)
+        begun = [float(row.start) for row in incumbent.timetable]
+        weight = float(rng.uniform(0.0, 1.0))
+        spread = float(rng.uniform(0.0, 0.1)) * (max(begun, default=0.0) + 1.0)
+        noise = rng.normal(0.0, spread, len(begun))
+        keys = [
+            weight * d + (1.0 - weight) * b + n
+            for d, b, n in zip(due, begun, noise.tolist(), strict=True)
+        ]
+        incumbent.offer(incumbent.lists.schedule(keys), "list: perturbed")

@@ -62,6 +62,7 @@ class _Builder:
         self.last_work = np.full(shape, INFEASIBLE)
         self.restart_s, self.restart_work = np.full(shape, INFEASIBLE), np.full(shape, INFEASIBLE)
         self.relief_work = np.zeros(shape)
+        self.levels: list[tuple[int, Floats, Floats]] = []
         # Time of a step with this call alone is base + slope · context.
         self.bases: list[tuple[int, float, float]] = []
 
@@ -95,6 +96,9 @@ class _Builder:
             decode_work=self.decode_work * scale,
             transfer_s=transfer * scale,
             rest_s=rest * scale,
+            level_kind=np.array([kind for kind, _, _ in self.levels], dtype=np.int64),
+            level_s=np.stack([latency for _, latency, _ in self.levels], axis=1) * scale,
+            level_work=np.stack([work for _, _, work in self.levels], axis=1) * scale,
             restarts=self.restarts,
             last_step_work=self.last_work * scale,
             restart_work=self.restart_work * scale,
@@ -147,6 +151,13 @@ class _Builder:
         self.decode_work[:, kind] = np.where(fits, shares.work, INFEASIBLE)
         self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
+        for latency, work in shares.levels:
+            self._enter_level(kind, fits, latency, work)
+
+    def _enter_level(self, kind: int, fits: Bools, latency: Floats, work: Floats) -> None:
+        self.levels.append(
+            (kind, np.where(fits, latency, INFEASIBLE), np.where(fits, work, INFEASIBLE))
+        )
 
     def _mixed(self, kind: int, spec: SimulatedInstance) -> None:
         n, w = self._new(self.shared.prompt)
@@ -170,6 +181,7 @@ class _Builder:
         self.restart_s[:, kind] = np.where(grows, shares.prefill_latency(one, ones), INFEASIBLE)
         self.restart_work[:, kind] = np.where(grows, shares.prefill_share(one, ones), INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
+        self._enter_level(kind, fits, shares.latency, shares.work)
 
     def _transfer(self) -> Floats:
         count = len(self.kinds)

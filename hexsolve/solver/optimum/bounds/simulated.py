@@ -160,19 +160,13 @@ class _Builder:
         )
 
     def _mixed(self, kind: int, spec: SimulatedInstance) -> None:
-        n, w = self._new(self.shared.prompt)
-        relieved = self._new(self.shared.anywhere)
+        # What a call generates here stays here, restarts or not.
+        n, w = self._new(self.shared.anywhere)
         shares = MixedShares(spec, self.decoding, n)
         fits = self._holds(spec)
-        least = (n, w) if self.restarts == 0 else relieved
         starts = fits if self.restarts == 0 else self.prompt <= spec.capacity
-        self._enter(
-            kind,
-            starts,
-            shares.prefill_latency(*least),
-            shares.prefill_share(n, w),
-            shares.prefill_share(*relieved),
-        )
+        share = shares.prefill_share(n, w)
+        self._enter(kind, starts, shares.prefill_latency(n, w), share, share)
         self.decode_s[:, kind] = np.where(fits, shares.latency, INFEASIBLE)
         self.decode_work[:, kind] = np.where(fits, shares.work, INFEASIBLE)
         self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)

@@ -34,8 +34,9 @@ def simulator_times(
         In any order, which the result keeps.
     restarts : int, optional
         The bounds are to hold for runs in which calls are preempted or lost at most this often
-        in all. Left out, they hold for every run. 0 is sure without failures if no prediction is
-        below the true length and every pool holds every call.
+        in all. Left out, they hold for every run. 0 is sure without failures and with
+        ``admission="predicted"`` if no prediction is below the true length and every pool holds
+        every call.
     """
     return _Builder(cluster, workflows, restarts).build()
 

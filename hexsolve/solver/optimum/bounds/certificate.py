@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hexsolve.solver.optimum.bounds.items import Bools, Question
+from hexsolve.solver.optimum.bounds.items import Question
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
 
 MARGIN = 1e-7
 """A proof must be this much, relative to its terms, beyond what rounding errors could do."""
+
+LATENCY_FACTORS = (0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,37 +42,63 @@ def proves(question: Question, alpha: float, prices: Prices) -> bool:
     If every kept workflow's items were done inside their windows, each would pay at least its
     cheapest price, and all together at most the price of all machine time. So α cannot be kept
     if, whichever workflows are dropped, the former exceeds the latter: drop those that pay most.
+
+    Latency has a price, too, one for each workflow: an item on its critical path may be done with
+    less work at a longer latency, and all that is added to the least latencies there is at most
+    the slack at α. Each workflow takes the price, of a few, that proves most.
     """
     possible = question.possible(alpha)
     dropped = question.dropped - int(np.count_nonzero(~possible))
     if dropped < 0:
         return True
-    paid = payments(question, alpha, prices, possible)
-    by_workflow = np.bincount(
-        question.items.workflow, weights=paid, minlength=question.arrivals.size
-    )
-    kept = np.sort(by_workflow)[: by_workflow.size - dropped]
+    items = question.items
+    ends = question.ends(alpha)
+    first, final = spans(prices.edges, items.start, ends)
+    # Outside the edges time is free.
+    inside = (items.start >= prices.edges[0]) & (ends <= prices.edges[-1])
+    inside &= possible[items.workflow]
+    cheapest = np.stack([_range_minima(row)[first, final] for row in prices.price], axis=1)
+    cheapest = np.where(inside[:, None], cheapest, 0.0)
+    count = question.arrivals.size
     available = float(
         (question.times.counts[:, None] * np.diff(prices.edges)[None, :] * prices.price).sum()
     )
-    due = float(kept.sum()) - _restarts(question, paid)
-    return due > available + MARGIN * (available + float(by_workflow.sum()))
+    by_workflow = np.zeros(count)
+    for price in (0.0, *latency_prices(question, float(prices.price.max()))):
+        paid = payments(question, cheapest, price)
+        sums = np.bincount(items.workflow, weights=paid, minlength=count)
+        sums = np.where(possible, sums - price * question.slack(alpha), 0.0)
+        by_workflow = np.maximum(by_workflow, sums)
+        kept = np.sort(by_workflow)[: count - dropped]
+        due = float(kept.sum()) - _restarts(question, paid)
+        if due > available + MARGIN * (available + float(by_workflow.sum())):
+            return True
+    return False
 
 
-def payments(question: Question, alpha: float, prices: Prices, possible: Bools) -> Floats:
-    """Return the least that each item pays, shape (m,); 0 for workflows that are not possible."""
-    items, edges = question.items, prices.edges
-    ends = question.ends(alpha)
-    first, final = spans(edges, items.start, ends)
-    # Outside the edges time is free.
-    inside = (items.start >= edges[0]) & (ends <= edges[-1]) & possible[items.workflow]
+def latency_prices(question: Question, scale: float) -> list[float]:
+    """Return prices of a second of latency worth a try, none if latencies do not differ."""
+    if not question.items.option_excess.any():
+        return []
+    return [scale * factor for factor in LATENCY_FACTORS]
+
+
+def payments(question: Question, cheapest: Floats, latency_price: float) -> Floats:
+    """Return the least that each item pays, shape (m,).
+
+    `cheapest` are prices of a machine second, shape (m, K); `latency_price` that of a second
+    of latency above the least.
+    """
+    items = question.items
     paid = np.full(items.start.size, np.inf)
-    for kind in range(prices.price.shape[0]):
-        work = items.work[:, kind]
+    for option, kind in enumerate(items.option_kind.tolist()):
+        work = items.option_work[:, option]
         usable = np.isfinite(work)
-        cheapest = _range_minima(prices.price[kind])[first, final]
-        paid[usable] = np.minimum(paid[usable], (cheapest * np.where(usable, work, 0.0))[usable])
-    return np.where(inside, paid, 0.0)
+        cost = cheapest[:, kind] * np.where(usable, work, 0.0)
+        if latency_price:
+            cost += latency_price * items.option_excess[:, option]
+        paid = np.where(usable, np.minimum(paid, cost), paid)
+    return paid
 
 
 def _range_minima(values: Floats) -> Floats:

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.sparse import csc_matrix
 
 from hexsolve.solver.optimum.bounds.bisection import largest_refuted
-from hexsolve.solver.optimum.bounds.certificate import Prices, proves
+from hexsolve.solver.optimum.bounds.certificate import Prices, latency_prices, payments, proves
 from hexsolve.solver.optimum.bounds.items import Bools, Question
 from hexsolve.solver.optimum.bounds.linear import row_duals
 from hexsolve.solver.optimum.bounds.times import Floats
@@ -96,10 +96,11 @@ def _find(question: Question, alpha: float, price: Floats) -> Proof | None:
     items, possible = question.items, question.possible(alpha)
     dropped = question.dropped - int(np.count_nonzero(~possible))
     ends = question.ends(alpha)
-    with np.errstate(invalid="ignore"):
-        paid = np.where(np.isfinite(items.work), items.work * price, np.inf).min(axis=1)
-    paid = np.where(possible[items.workflow], paid, 0.0)
-    useful = paid > 0
+    everywhere = np.where(possible[items.workflow][:, None], price, 0.0)
+    levels = [0.0, *latency_prices(question, float(price.max()))]
+    paid = np.stack([payments(question, everywhere, level) for level in levels])
+    spent = np.array(levels)[:, None] * question.slack(alpha)
+    useful = paid[0] > 0
     if not useful.any():
         return None
     begins = _spread(items.start[useful], BEGINNINGS)
@@ -108,12 +109,15 @@ def _find(question: Question, alpha: float, price: Floats) -> Proof | None:
     best: tuple[float, float, float] | None = None
     for a in begins:
         late = useful & (items.start >= a)
-        owners, weights, due = items.workflow[late], paid[late], ends[late]
+        owners, weights, due = items.workflow[late], paid[:, late], ends[late]
         for b in dues[dues > a]:
             inside = due <= b
             if not inside.any():
                 continue
-            sums = np.bincount(owners[inside], weights=weights[inside], minlength=count)
+            sums = np.zeros(count)
+            for row, used in zip(weights, spent, strict=True):
+                total = np.bincount(owners[inside], weights=row[inside], minlength=count)
+                sums = np.maximum(sums, total - used)
             if dropped > 0:
                 sums = np.partition(sums, count - dropped)[: count - dropped]
             excess = float(sums.sum()) - (b - a)

@@ -29,6 +29,10 @@ class Items:
         Machine seconds, ``inf`` where impossible.
     decodes : bool array, shape (m,)
         Whether it is a call's decode steps.
+    option_kind : int array, shape (O,)
+    option_work, option_excess : array, shape (m, O)
+        Ways to do the item: on which kind, its machine seconds, and by how much its latency is
+        above the item's least, s; 0 beside the critical path. Parts may be done in several ways.
     """
 
     workflow: Ints
@@ -37,6 +41,9 @@ class Items:
     after: Floats
     work: Floats
     decodes: Bools
+    option_kind: Ints
+    option_work: Floats
+    option_excess: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,12 @@ class Question:
     arrivals: Floats
     horizons: Floats
     dropped: int
+    base_s: Floats
+    """Least latencies along each critical path, s, to which `option_excess` adds."""
+
+    def slack(self, alpha: float) -> Floats:
+        """Return by how much latencies along the critical path may exceed their least, s."""
+        return np.asarray(alpha * self.horizons - self.base_s)
 
     def ends(self, alpha: float) -> Floats:
         """Return by when each item must be done, s, shape (m,)."""
@@ -89,6 +102,7 @@ def ask(times: Times, arrivals: npt.ArrayLike, horizons: npt.ArrayLike, percent:
         arrivals=arrived,
         horizons=np.asarray(horizons, dtype=np.float64),
         dropped=count - needed(count, percent),
+        base_s=_base(times, paths, count),
     )
 
 
@@ -101,6 +115,7 @@ def _items(times: Times, paths: Paths, arrivals: Floats) -> Items:
         parts = [times.decode_work[decodes]]
     else:
         parts = _parts(times, decodes)
+    kinds, work, excess = _options(times, paths, decodes, parts)
     every, repeated = np.arange(times.steps.size), np.tile(decodes, len(parts))
     return Items(
         workflow=np.concatenate([times.workflow, times.workflow[repeated]]),
@@ -111,6 +126,9 @@ def _items(times: Times, paths: Paths, arrivals: Floats) -> Items:
         decodes=np.concatenate(
             [np.zeros(every.size, dtype=np.bool_), np.ones(repeated.size, dtype=np.bool_)]
         ),
+        option_kind=kinds,
+        option_work=work,
+        option_excess=excess,
     )
 
 
@@ -130,3 +148,36 @@ def _parts(times: Times, decodes: Ints) -> list[Floats]:
         # Any number of steps may be replaced by further prefills.
         first, last = (np.minimum(each, times.restart_work[decodes]) for each in (first, last))
     return [first * (steps / 2.0), last * (steps / 2.0)]
+
+
+def _base(times: Times, paths: Paths, count: int) -> Floats:
+    """Return tool delays, least prefills, transfers and decode latencies on critical paths, s."""
+    transfer = times.transfer_s.min(axis=(1, 2)) if times.restarts == 0 else 0.0
+    decode = times.decode_s.min(axis=1) if times.restarts == 0 else 0.0
+    spent = times.tool_s + times.first_s + transfer + decode
+    weights = np.where(paths.critical, spent, 0.0)
+    return np.bincount(times.workflow, weights=weights, minlength=count).astype(np.float64)
+
+
+def _options(
+    times: Times, paths: Paths, decodes: Ints, parts: list[Floats]
+) -> tuple[Ints, Floats, Floats]:
+    """Return kind, work and excess latency of the ways to do each item.
+
+    With restarts latencies are not looked at: a call's steps may be anywhere.
+    """
+    size, kinds = times.prefill_work.shape
+    levels = times.level_kind.size if times.restarts == 0 else 0
+    if not levels:
+        work = np.concatenate([times.prefill_work, *parts])
+        return np.arange(kinds), work, np.zeros_like(work)
+    shape = (size + decodes.size, kinds + levels)
+    work, excess = np.full(shape, INFEASIBLE), np.zeros(shape)
+    work[:size, :kinds] = times.prefill_work
+    work[size:, kinds:] = times.level_work[decodes]
+    with np.errstate(invalid="ignore"):
+        excess[:size, :kinds] = times.prefill_s - times.first_s[:, None]
+        excess[size:, kinds:] = (times.level_s - times.decode_s.min(axis=1)[:, None])[decodes]
+    critical = np.concatenate([paths.critical, paths.critical[decodes]])
+    excess = np.where(np.isfinite(work) & critical[:, None], np.maximum(0.0, excess), 0.0)
+    return np.concatenate([np.arange(kinds), times.level_kind]), work, excess

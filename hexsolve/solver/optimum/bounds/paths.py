@@ -21,11 +21,14 @@ class Paths:
         From the end of the call to the end of the workflow, at least.
     flow_s : array, shape (workflows,)
         From arrival to end of each workflow, at least: its critical path.
+    critical : bool array, shape (n,)
+        Which calls are on it.
     """
 
     head_s: Floats
     tail_s: Floats
     flow_s: Floats
+    critical: npt.NDArray[np.bool_]
 
 
 def longest_paths(times: Times) -> Paths:
@@ -34,8 +37,8 @@ def longest_paths(times: Times) -> Paths:
     size = len(latency)
     head, tail = [0.0] * size, [0.0] * size
     for call, parents in enumerate(times.parents):
-        ready = max((head[parent] + latency[parent] for parent in parents), default=0.0)
-        head[call] = ready + tool[call]
+        begun = max((head[parent] + latency[parent] for parent in parents), default=0.0)
+        head[call] = begun + tool[call]
     for call in range(size - 1, -1, -1):
         after = tool[call] + latency[call] + tail[call]
         for parent in times.parents[call]:
@@ -43,7 +46,16 @@ def longest_paths(times: Times) -> Paths:
     flow = np.zeros(int(times.workflow.max()) + 1)
     ends = np.array(head) + np.array(latency) + np.array(tail)
     np.maximum.at(flow, times.workflow, ends)
-    return Paths(np.array(head), np.array(tail), flow)
+    critical = np.zeros(size, dtype=np.bool_)
+    ready = np.array(head) + np.array(latency)
+    first = 0
+    for count in np.bincount(times.workflow).tolist():
+        call = first + int(ready[first : first + count].argmax())
+        while call >= 0:
+            critical[call] = True
+            call = max(times.parents[call], key=ready.__getitem__, default=-1)
+        first += count
+    return Paths(np.array(head), np.array(tail), flow, critical)
 
 
 def critical_path(times: Times, horizons: npt.ArrayLike, percent: float) -> float:

@@ -107,7 +107,16 @@ class DecodeShares:
     """Latency and shares of decode steps on a decode instance, ticks.
 
     A step of B calls takes at least ``fixed + per_call·B + slope·C``. The fixed part is divided
-    by calls, 1/B_max each, or by KV, (own tokens)/K each, whichever gives more in all.
+    by KV, (own tokens)/K each, or by calls, whichever gives more in all; by calls in levels: a
+    step of many calls has smaller shares and a longer latency.
+
+    Attributes
+    ----------
+    latency, work, last : array, shape (n,)
+        Of all steps, at least, and the work of the last one.
+    levels : list of (array, array)
+        (latency, work) if all steps were of the level's batch sizes; a mixture of levels has the
+        mixture of both.
     """
 
     def __init__(self, spec: SimulatedInstance, decoding: Decoding) -> None:
@@ -124,14 +133,35 @@ class DecodeShares:
         steps = decoding.steps.astype(np.float64)
         context = self.slope * decoding.context()
         by_calls, by_tokens = steps / most, decoding.held() / spec.capacity
-        divided = by_calls if by_calls.sum() >= by_tokens.sum() else by_tokens
-        self.latency: Floats = steps * self.base + context
-        self.work: Floats = steps * per_call + context + fixed * divided
         last = decoding.prompt + np.maximum(0.0, steps - 1.0)
-        part = np.full(steps.size, 1.0 / most)
-        if divided is by_tokens:
-            part = (last - decoding.together + 1.0) / spec.capacity
-        self.last: Floats = per_call + self.slope * last + fixed * part
+        self.latency: Floats = steps * self.base + context
+        if by_tokens.sum() > by_calls.sum():
+            of_last = (last - decoding.together + 1.0) / spec.capacity
+            work = steps * per_call + context + fixed * by_tokens
+            self.levels = [(self.latency, work)]
+            own: Floats = per_call + fixed * of_last
+        else:
+            self.levels = self._levels(bases, decoding, steps, context)
+            own = np.full(steps.size, float((bases / np.arange(1, most + 1)).min()))
+        self.work: Floats = np.minimum.reduce([work for _, work in self.levels])
+        self.last: Floats = own + self.slope * last
+
+    def _levels(
+        self, bases: Floats, decoding: Decoding, steps: Floats, context: Floats
+    ) -> list[tuple[Floats, Floats]]:
+        """Return (latency, work) for steps of 1, 2 to 3, 4 to 7, … calls."""
+        prompts = np.sort(decoding.prompt[decoding.steps > 0]).astype(np.float64)
+        others = np.concatenate([[0.0], np.cumsum(prompts)])
+        by_call = bases / np.arange(1, bases.size + 1)
+        levels = []
+        low = 1
+        while low <= bases.size:
+            high = min(2 * low - 1, bases.size)
+            beside = float(bases[low - 1 :].min()) + self.slope * float(others[low - 1])
+            share = float(by_call[low - 1 : high].min())
+            levels.append((steps * beside + context, steps * share + context))
+            low *= 2
+        return levels
 
 
 class MixedShares:
@@ -161,10 +191,10 @@ class MixedShares:
             of_step, self._of_token = 1.0 / most, 0.0
         self.latency: Floats = steps * self.base + context
         # A step that carries a chunk is rounded as a whole: at most a tick less for each call.
-        own = float(max(0.0, per_call - 1.0 + self._fixed * of_step))
+        own = max(0.0, per_call - 1.0 + self._fixed * of_step)
         self.work: Floats = steps * own + context
-        last = own + self.slope * (decoding.prompt + np.maximum(0.0, steps - 1.0))
-        self.last: Floats = np.asarray(last, dtype=np.float64)
+        last = decoding.prompt.astype(np.float64) + np.maximum(0.0, steps - 1.0)
+        self.last: Floats = own + self.slope * last
 
     def prefill_latency(self, tokens: Floats, work: Floats) -> Floats:
         """Return the time of the chunks of `tokens` new tokens and `work` pairs alone, ticks."""

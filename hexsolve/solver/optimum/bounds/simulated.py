@@ -34,8 +34,9 @@ def simulator_times(
         In any order, which the result keeps.
     restarts : int, optional
         The bounds are to hold for runs in which calls are preempted or lost at most this often
-        in all. Left out, they hold for every run. 0 is sure without failures if no prediction is
-        below the true length and every pool holds every call.
+        in all. Left out, they hold for every run. 0 is sure without failures and with
+        ``admission="predicted"`` if no prediction is below the true length and every pool holds
+        every call.
     """
     return _Builder(cluster, workflows, restarts).build()
 
@@ -62,6 +63,7 @@ class _Builder:
         self.last_work = np.full(shape, INFEASIBLE)
         self.restart_s, self.restart_work = np.full(shape, INFEASIBLE), np.full(shape, INFEASIBLE)
         self.relief_work = np.zeros(shape)
+        self.levels: list[tuple[int, Floats, Floats]] = []
         # Time of a step with this call alone is base + slope · context.
         self.bases: list[tuple[int, float, float]] = []
 
@@ -95,6 +97,9 @@ class _Builder:
             decode_work=self.decode_work * scale,
             transfer_s=transfer * scale,
             rest_s=rest * scale,
+            level_kind=np.array([kind for kind, _, _ in self.levels], dtype=np.int64),
+            level_s=np.stack([latency for _, latency, _ in self.levels], axis=1) * scale,
+            level_work=np.stack([work for _, _, work in self.levels], axis=1) * scale,
             restarts=self.restarts,
             last_step_work=self.last_work * scale,
             restart_work=self.restart_work * scale,
@@ -147,21 +152,22 @@ class _Builder:
         self.decode_work[:, kind] = np.where(fits, shares.work, INFEASIBLE)
         self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
+        for latency, work in shares.levels:
+            self._enter_level(kind, fits, latency, work)
+
+    def _enter_level(self, kind: int, fits: Bools, latency: Floats, work: Floats) -> None:
+        self.levels.append(
+            (kind, np.where(fits, latency, INFEASIBLE), np.where(fits, work, INFEASIBLE))
+        )
 
     def _mixed(self, kind: int, spec: SimulatedInstance) -> None:
-        n, w = self._new(self.shared.prompt)
-        relieved = self._new(self.shared.anywhere)
+        # What a call generates here stays here, restarts or not.
+        n, w = self._new(self.shared.anywhere)
         shares = MixedShares(spec, self.decoding, n)
         fits = self._holds(spec)
-        least = (n, w) if self.restarts == 0 else relieved
         starts = fits if self.restarts == 0 else self.prompt <= spec.capacity
-        self._enter(
-            kind,
-            starts,
-            shares.prefill_latency(*least),
-            shares.prefill_share(n, w),
-            shares.prefill_share(*relieved),
-        )
+        share = shares.prefill_share(n, w)
+        self._enter(kind, starts, shares.prefill_latency(n, w), share, share)
         self.decode_s[:, kind] = np.where(fits, shares.latency, INFEASIBLE)
         self.decode_work[:, kind] = np.where(fits, shares.work, INFEASIBLE)
         self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)
@@ -170,6 +176,7 @@ class _Builder:
         self.restart_s[:, kind] = np.where(grows, shares.prefill_latency(one, ones), INFEASIBLE)
         self.restart_work[:, kind] = np.where(grows, shares.prefill_share(one, ones), INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
+        self._enter_level(kind, fits, shares.latency, shares.work)
 
     def _transfer(self) -> Floats:
         count = len(self.kinds)

@@ -15,7 +15,7 @@ INFEASIBLE = np.inf
 class Times:
     """Lower bounds of latencies and machine work, in s; n calls, K kinds of equal instances.
 
-    A call is prefilled once on one instance, then makes `steps` decode steps. *Latency* is the
+    A call is prefilled once on one instance, makes `steps` decode steps on one. *Latency* is the
     time from start to end of a stage; *work* is the call's share of the time for which the stage
     occupies the instance, such that the shares of the calls of a batch add up to at most its
     time. Entries are ``inf`` where an instance of the kind cannot do it.
@@ -39,6 +39,10 @@ class Times:
         From the instance of the prefill to that of the decode steps; 0 without steps.
     rest_s : array, shape (n,)
         From the end of the prefill to the end of the call: the least of transfer plus decode.
+    level_kind : int array, shape (O,)
+        The kind of each level of batch sizes at which decode steps can be made.
+    level_s, level_work : array, shape (n, O)
+        Latency and work of all decode steps at a level; used without restarts only.
     restarts : int or None
         How often calls are preempted or lost in all, at most; None = any number of times. With 0
         the fields below mean nothing.
@@ -63,6 +67,9 @@ class Times:
     decode_work: Floats
     transfer_s: Floats
     rest_s: Floats
+    level_kind: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    level_s: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    level_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     restarts: int | None = 0
     last_step_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     restart_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))

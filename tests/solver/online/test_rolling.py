@@ -1,5 +1,6 @@
 """The epoch model against brute force; the planner under faults; its log."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -157,6 +158,14 @@ def sleeps(window, budget):
     time.sleep(60)
 
 
+def is_late_once(window, budget):
+    """Answers the row of the first call; late if that is row 0."""
+    row = window.calls[0].row
+    if row == 0:
+        time.sleep(0.4)
+    return WindowAnswer("OPTIMAL", objective=float(row))
+
+
 def dies(window, budget):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -195,6 +204,21 @@ def test_a_solver_process_answers():
     answer = solver.solve(window, SolverBudget(5.0, deterministic=True), 30.0)
     solver.close()
     assert answer.objective == brute_force(window)
+
+
+def test_a_late_answer_is_thrown_away_and_the_process_kept():
+    solver = replaced(is_late_once)
+    process = solver._process.pid
+    first = window_of(np.random.default_rng(5), 4)
+    second = dataclasses.replace(first, calls=first.calls[1:])
+    assert solver.solve(first, ENOUGH, 0.01).status.startswith("TIMEOUT")
+    busy = solver.solve(second, ENOUGH, 0.01)
+    assert "not answered yet" in busy.status
+    time.sleep(0.8)
+    answer = solver.solve(second, ENOUGH, 10.0)
+    assert answer.objective == 1.0
+    assert solver._process.pid == process
+    solver.close()
 
 
 def test_instances_that_fail_amid_a_plan():

@@ -17,6 +17,7 @@ from hexsolve.instances.generators.arrivals import compose_arrivals, poisson
 from hexsolve.instances.generators.registry import SHAPES
 from hexsolve.models.simulation.cluster import Failure
 from hexsolve.models.simulation.engine import Simulation
+from hexsolve.solver.online.hexagent import HexAGenT
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.rolling.model import SolverBudget, solve_window
 from hexsolve.solver.online.rolling.objective import SLOPES, UNIT
@@ -229,3 +230,32 @@ def test_instances_that_fail_amid_a_plan():
     record, log = busy_run(failures=failures)
     assert log.summary()["epochs"] > 5
     assert sum(record.counts["computed"]) > 0
+
+
+def test_a_plan_that_does_not_project_better_is_not_carried_out():
+    """With an impossible demand on the gain the planner is the rule with its price."""
+    rng = np.random.default_rng(2)
+    flows = compose_arrivals(list(SHAPES["tool-calling"].generate(12, rng)), poisson(40.0), rng)
+    on = cluster(prefills=2, decodes=2, performance=engine(capacity=30_000))
+
+    def finish(**options):
+        policy = RollingPlanner(RollingOptions(budget_ms=20.0, **options))
+        return Simulation(on, flows, policy, make_predictor("oracle", 1)).run().finish, policy
+
+    held_back, policy = finish(least_gain=0.999)
+    assert policy.log.summary()["epochs"] > 5
+    assert held_back == finish(calm_ratio=1e9)[0]
+    assert held_back != finish()[0]
+
+
+def test_without_a_price_and_without_plans_the_planner_is_the_rule():
+    rng = np.random.default_rng(3)
+    flows = compose_arrivals(list(SHAPES["tool-calling"].generate(12, rng)), poisson(40.0), rng)
+    on = cluster(prefills=2, decodes=1, performance=engine(capacity=12_000))
+    planner = RollingPlanner(RollingOptions(congestion_price=0.0))
+    planner.epoch_on_change = False
+    runs = [
+        Simulation(on, flows, policy, make_predictor("oracle", 1)).run()
+        for policy in (planner, HexAGenT())
+    ]
+    assert runs[0].finish == runs[1].finish

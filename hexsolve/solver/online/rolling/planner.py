@@ -43,14 +43,16 @@ class _Candidate:
 
 
 class RollingPlanner(ProjectedPolicy):
-    """Re-plans at every change what has not begun, under a budget, and never worse than greedy.
+    """Re-plans at every change what has not begun, under a budget, if greedy can be beaten.
 
-    The serving path is the greedy rule with congestion prices: calls that become ready are placed
-    at once. Beside it each epoch takes all calls whose prefill has not begun and compares, by the
+    The serving path is the greedy rule with congestion prices: whenever calls become ready, all
+    that wait are placed. Beside it each epoch takes all calls that are queued and compares, by the
     score of a rollout of each complete plan (`score`): the greedy plan, the plan in force, the last
     incumbents of CP-SAT on the calls that begin next or are in most danger, and what a local
-    search makes of the best of them. The winner takes effect `budget_ms` after the state it was
-    made from. Whatever happens to the solver, the greedy plan is there.
+    search makes of the best of them. If that is better than deciding anew by more than
+    `least_gain`, it takes effect `budget_ms` after the state it was made from, and stays in force
+    until the rule's decision at a reveal projects as well. Whatever happens to the solver, the
+    greedy plan is there.
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hexsolve.models.simulation.calls import INBOUND, QUEUED, RevealedCall
+from hexsolve.models.simulation.calls import QUEUED, RevealedCall
 from hexsolve.models.simulation.policy import Assignment, Plan
 from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.projected import ProjectedPolicy, waiting_calls
@@ -47,16 +47,3 @@ class HexAGenT(ProjectedPolicy):
         calls = [call for call in waiting_calls(view) if call.stage == QUEUED]
         changed = self.choose(view, calls) + self.admission_order(view)
         return Plan(changed, self.latency_s) if changed else None
-
-    def admission_order(self, view: ClusterView) -> list[tuple[RevealedCall, Assignment]]:
-        """Rank the calls that wait for room on a decode instance: the largest R first."""
-        inbound = [call for call in view.live if call.stage == INBOUND]
-        crowded = {call.decode for call in inbound}
-        inbound = [call for call in inbound if len(view.instances[call.decode].queued()) > 1]
-        if not crowded or not inbound:
-            return []
-        elapsed, horizon = self.terms(view, inbound)
-        return [
-            (call, Assignment(call.prefill, call.decode, call.priority, -spent / alone))
-            for call, spent, alone in zip(inbound, elapsed, horizon, strict=True)
-        ]

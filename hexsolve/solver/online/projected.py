@@ -4,7 +4,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from hexsolve.models.simulation.calls import QUEUED, READY, RevealedCall, RevealedWorkflow
+import numpy as np
+
+from hexsolve.models.simulation.calls import INBOUND, QUEUED, READY, RevealedCall, RevealedWorkflow
 from hexsolve.models.simulation.policy import Assignment, BasePolicy
 from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.horizons import RunningHorizons
@@ -125,20 +127,28 @@ class ProjectedPolicy(BasePolicy):
         choice = greedy(self.machines, bound, frontier, free, self.iterate_up_to, price)
         return self.changes(calls, choice)
 
+    @staticmethod
+    def keys(choice: Choice) -> Floats:
+        """Return the priority of each call, (N,).
+
+        They are −R, sorted, dealt out in the order of commitment: so that a call placed later, by
+        its own R, finds its place among them.
+        """
+        keys = np.empty(len(choice.order))
+        keys[choice.order] = np.sort(-choice.ratio)
+        return keys
+
     def changes(
         self, calls: Sequence[RevealedCall], choice: Choice
     ) -> list[tuple[RevealedCall, Assignment]]:
-        """Renew the ranks of `calls` and return the assignments that differ from what is.
-
-        Keys are −R, sorted, dealt out in the order of commitment: so that a call placed later, by
-        its own R, finds its place among them.
-        """
-        keys = sorted(-ratio for ratio in choice.ratio.tolist())
+        """Renew the ranks of `calls` and return the assignments that differ from what is."""
+        keys = self.keys(choice)
         prefills, decodes = self.machines.prefill_numbers, self.machines.decode_numbers
         changed = []
-        for key, row in zip(keys, choice.order.tolist(), strict=True):
+        for row in choice.order.tolist():
             if choice.prefill[row] < 0:
                 continue
+            key = float(keys[row])
             call = calls[row]
             self.ranks[call.number] = key
             p = int(prefills[choice.prefill[row]])
@@ -146,6 +156,19 @@ class ProjectedPolicy(BasePolicy):
             if call.stage == READY or call.prefill != p or call.decode != d:
                 changed.append((call, Assignment(p, d, key)))
         return changed
+
+    def admission_order(self, view: ClusterView) -> list[tuple[RevealedCall, Assignment]]:
+        """Rank the calls that wait for room on a decode instance: the largest R first."""
+        inbound = [call for call in view.live if call.stage == INBOUND]
+        crowded = {call.decode for call in inbound}
+        inbound = [call for call in inbound if len(view.instances[call.decode].queued()) > 1]
+        if not crowded or not inbound:
+            return []
+        elapsed, horizon = self.terms(view, inbound)
+        return [
+            (call, Assignment(call.prefill, call.decode, call.priority, -spent / alone))
+            for call, spent, alone in zip(inbound, elapsed, horizon, strict=True)
+        ]
 
 
 def waiting_calls(view: ClusterView) -> list[RevealedCall]:

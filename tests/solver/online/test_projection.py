@@ -131,6 +131,7 @@ def random_case(rng, calls, servers, columns):
         np.full(columns, 10**6),
         np.full(columns, 64),
         pairs,
+        np.array([5e-5, 0.0]),
         np.full((servers, columns), 1e-7),
         np.full((servers, columns), 0.005),
     )  # fmt: skip
@@ -207,11 +208,26 @@ def test_a_price_keeps_a_call_where_its_prompt_is_cached():
     machines.prefill_cost[:] = 0.0
     machines.prefill_cost[:, 1] = 1e-4
     machines.prefill_cost[:, 7] = 1.0
+    machines.toll_cost[:] = 1e-4, 0.0
     frontier.length[0], frontier.steps[0] = 1000, 0
     frontier.new[0] = [100, 900 + 1]
     free = np.array([0.1, 0.0])
     assert greedy(machines, no_bound(), frontier, free, 9, 0.0).prefill[0] == 1
     assert greedy(machines, no_bound(), frontier, free, 9, 1.0).prefill[0] == 0
+
+
+def test_a_price_does_not_drive_calls_from_slow_servers():
+    """Nothing is cached: 0.2 s on the slow server against 0.15 s of queue and 0.1 s on the fast."""
+    machines, frontier, _ = random_case(np.random.default_rng(0), 1, 2, 1)
+    machines.prefill_cost[:] = 0.0
+    machines.prefill_cost[:, 1] = 1e-4, 2e-4
+    machines.prefill_cost[:, 7] = 1.0
+    machines.toll_cost[:] = 1.5e-4, 0.0
+    frontier.length[0], frontier.steps[0] = 1000, 0
+    frontier.new[0] = 1000
+    free = np.array([0.15, 0.0])
+    for price in (0.0, 1.0, 9.0):
+        assert greedy(machines, no_bound(), frontier, free, 9, price).prefill[0] == 1
 
 
 def test_hexagent_moves_a_queued_call_when_something_better_turns_up():

@@ -1,5 +1,6 @@
 """The epoch model against brute force; the planner under faults; its log."""
 
+import dataclasses
 import itertools
 import json
 import os
@@ -16,6 +17,7 @@ from hexsolve.instances.generators.arrivals import compose_arrivals, poisson
 from hexsolve.instances.generators.registry import SHAPES
 from hexsolve.models.simulation.cluster import Failure
 from hexsolve.models.simulation.engine import Simulation
+from hexsolve.solver.online.hexagent import HexAGenT
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.rolling.model import SolverBudget, solve_window
 from hexsolve.solver.online.rolling.objective import SLOPES, UNIT
@@ -157,6 +159,14 @@ def sleeps(window, budget):
     time.sleep(60)
 
 
+def is_late_once(window, budget):
+    """Answers the row of the first call; late if that is row 0."""
+    row = window.calls[0].row
+    if row == 0:
+        time.sleep(0.4)
+    return WindowAnswer("OPTIMAL", objective=float(row))
+
+
 def dies(window, budget):
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -197,6 +207,21 @@ def test_a_solver_process_answers():
     assert answer.objective == brute_force(window)
 
 
+def test_a_late_answer_is_thrown_away_and_the_process_kept():
+    solver = replaced(is_late_once)
+    process = solver._process.pid
+    first = window_of(np.random.default_rng(5), 4)
+    second = dataclasses.replace(first, calls=first.calls[1:])
+    assert solver.solve(first, ENOUGH, 0.01).status.startswith("TIMEOUT")
+    busy = solver.solve(second, ENOUGH, 0.01)
+    assert "not answered yet" in busy.status
+    time.sleep(0.8)
+    answer = solver.solve(second, ENOUGH, 10.0)
+    assert answer.objective == 1.0
+    assert solver._process.pid == process
+    solver.close()
+
+
 def test_instances_that_fail_amid_a_plan():
     failures = (
         Failure(instance="p1", at_s=0.5, until_s=2.0),
@@ -205,3 +230,32 @@ def test_instances_that_fail_amid_a_plan():
     record, log = busy_run(failures=failures)
     assert log.summary()["epochs"] > 5
     assert sum(record.counts["computed"]) > 0
+
+
+def test_a_plan_that_does_not_project_better_is_not_carried_out():
+    """With an impossible demand on the gain the planner is the rule with its price."""
+    rng = np.random.default_rng(2)
+    flows = compose_arrivals(list(SHAPES["tool-calling"].generate(12, rng)), poisson(40.0), rng)
+    on = cluster(prefills=2, decodes=2, performance=engine(capacity=30_000))
+
+    def finish(**options):
+        policy = RollingPlanner(RollingOptions(budget_ms=20.0, **options))
+        return Simulation(on, flows, policy, make_predictor("oracle", 1)).run().finish, policy
+
+    held_back, policy = finish(least_gain=0.999)
+    assert policy.log.summary()["epochs"] > 5
+    assert held_back == finish(calm_ratio=1e9)[0]
+    assert held_back != finish()[0]
+
+
+def test_without_a_price_and_without_plans_the_planner_is_the_rule():
+    rng = np.random.default_rng(3)
+    flows = compose_arrivals(list(SHAPES["tool-calling"].generate(12, rng)), poisson(40.0), rng)
+    on = cluster(prefills=2, decodes=1, performance=engine(capacity=12_000))
+    planner = RollingPlanner(RollingOptions(congestion_price=0.0))
+    planner.epoch_on_change = False
+    runs = [
+        Simulation(on, flows, policy, make_predictor("oracle", 1)).run()
+        for policy in (planner, HexAGenT())
+    ]
+    assert runs[0].finish == runs[1].finish

@@ -36,6 +36,13 @@ class Machines(NamedTuple):
     """(D,) most calls that decode at once."""
     pairs: Flags
     """(P, D) whether a call can be prefilled here and decode there."""
+    toll_cost: Floats
+    """(2,) marginal prefill seconds per new token and per token pair, mean of the P servers.
+
+    What the congestion price counts. Not those of the server itself: a second of a slow server is
+    worth less than one of a fast server, so that seconds of its own would only drive calls away
+    from slow servers, which are capacity as well.
+    """
     transfer: Floats
     """(P, D) seconds per token of KV; 0 on a mixed instance."""
     latency: Floats

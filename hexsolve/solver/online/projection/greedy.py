@@ -5,7 +5,7 @@ import numpy as np
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints, Machines
 from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.online.projection.decode import INFINITY, one_more, simulate_decode
-from hexsolve.solver.online.projection.prefill import batch_seconds, marginal_seconds, pair_work
+from hexsolve.solver.online.projection.prefill import batch_seconds, pair_work, toll_seconds
 
 
 @compiled
@@ -32,8 +32,9 @@ def greedy(
         Seconds until each prefill server can start its next batch.
     price : float
         What a second of prefill costs besides the call's own delay: a call goes where completion +
-        toll is least, ``toll = price · (marginal prefill seconds)``. 0 is the paper's rule; with m
-        calls waiting behind, each second that a cache hit saves on the instance spares them m.
+        toll is least, ``toll = price · (marginal prefill seconds on the mean server)``. 0 is the
+        paper's rule; with m calls waiting behind, each second that a cache hit saves on the
+        instance spares them m.
     iterate_up_to : int
         With a longer frontier calls are ordered once, by their first R. Cost for n calls, S = P·D
         pairs and s segments of projected decoding: O(n²·S·s) at worst when iterated, O(n·S·s) else.
@@ -188,7 +189,7 @@ def _best_pair(
             )
         else:
             end = begin[p] + batch_seconds(cost, tokens[p] + new, work[p] + mine)
-        toll = price * marginal_seconds(cost, new, mine)
+        toll = price * toll_seconds(machines.toll_cost, new, mine)
         if end + toll >= least:
             continue
         for d in range(columns):

@@ -27,3 +27,9 @@ def pair_work(new: float, length: float) -> float:
 def marginal_seconds(cost: Floats, new: float, work: float) -> float:
     """Return what a call adds to a batch that is bound by arithmetic anyway, s."""
     return float((cost[1] + cost[4]) * new + cost[2] * work)
+
+
+@compiled
+def toll_seconds(toll_cost: Floats, new: float, work: float) -> float:
+    """Return the marginal seconds of a call on the mean prefill server; see `Machines`."""
+    return float(toll_cost[0] * new + toll_cost[1] * work)

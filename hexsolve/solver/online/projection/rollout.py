@@ -7,7 +7,7 @@ import numpy as np
 from hexsolve.solver.online.projection.arrays import Bound, Floats, Frontier, Ints, Machines
 from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.online.projection.decode import INFINITY, simulate_decode
-from hexsolve.solver.online.projection.prefill import batch_seconds, marginal_seconds, pair_work
+from hexsolve.solver.online.projection.prefill import batch_seconds, pair_work, toll_seconds
 
 
 class Stakes(NamedTuple):
@@ -126,8 +126,8 @@ def score(
         if row < count and prefill[row] >= 0 and stakes.price > 0.0:
             p = prefill[row]
             new = float(frontier.new[row, p])
-            seconds += stakes.price * marginal_seconds(
-                machines.prefill_cost[p], new, pair_work(new, float(frontier.length[row]))
+            seconds += stakes.price * toll_seconds(
+                machines.toll_cost, new, pair_work(new, float(frontier.length[row]))
             )
         if seconds < INFINITY:
             w = stakes.workflow[row]

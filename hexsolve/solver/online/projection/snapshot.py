@@ -37,13 +37,15 @@ def machines_of(view: ClusterView) -> Machines:
                 transfer[row, column] = p.spec.performance.kv_bytes_per_token / speed
                 latency[row, column] = view.cluster.transfer_latency_s
 
+    cost = np.array([_prefill_cost(p) for p in prefills])
+
     def ints(values: Sequence[int]) -> Ints:
         return np.array(values, np.int64)
 
     return Machines(
         prefill_numbers=ints([p.number for p in prefills]),
         decode_numbers=ints([d.number for d in decodes]),
-        prefill_cost=np.array([_prefill_cost(p) for p in prefills]),
+        prefill_cost=cost,
         token_budget=ints([p.spec.token_budget for p in prefills]),
         most_calls=ints([p.spec.max_batch for p in prefills]),
         stages=ints([1 if p.role == "mixed" else p.spec.performance.pp for p in prefills]),
@@ -51,6 +53,7 @@ def machines_of(view: ClusterView) -> Machines:
         pool=ints([d.capacity for d in decodes]),
         most_batch=ints([d.spec.max_batch for d in decodes]),
         pairs=pairs,
+        toll_cost=np.stack([cost[:, 1] + cost[:, 4], cost[:, 2]]).mean(axis=1),
         transfer=transfer,
         latency=latency,
     )

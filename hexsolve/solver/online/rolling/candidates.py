@@ -6,7 +6,7 @@ import numpy as np
 
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Machines
 from hexsolve.solver.online.projection.decode import step_seconds
-from hexsolve.solver.online.projection.prefill import marginal_seconds, pair_work
+from hexsolve.solver.online.projection.prefill import marginal_seconds, pair_work, toll_seconds
 from hexsolve.solver.online.projection.rollout import Stakes
 from hexsolve.solver.online.rolling.window import MILLISECOND, Option, Window, WindowCall
 
@@ -148,7 +148,8 @@ def _options(
         if new < 0:
             continue
         cost = machines.prefill_cost[p]
-        marginal = marginal_seconds(cost, float(new), pair_work(float(new), float(length)))
+        work = pair_work(float(new), float(length))
+        marginal = marginal_seconds(cost, float(new), work)
         occupied = marginal + float(cost[0] + cost[6]) / BATCHED
         for d in range(columns):
             missing = int(frontier.missing[row, d])
@@ -160,7 +161,7 @@ def _options(
                 after += steps * pace[d]
                 cost_d = machines.decode_cost[d]
                 toll = steps * float(cost_d[1] + cost_d[2] * length) * batch[d]
-            toll += price * marginal
+            toll += price * toll_seconds(machines.toll_cost, float(new), work)
             option = Option(p, d, max(1, _ms(occupied)), _ms(after), _ms(toll))
             key = -1.0 if (p, d) == mine else occupied + after + toll
             found.append((key, option))

@@ -27,6 +27,8 @@ class RollingOptions:
     calm_ratio : float
         Below this projected slowdown of the worst workflow nothing is re-planned: there is nothing
         to gain, and a plan that is carried out later can only lose against deciding anew.
+    least_gain : float
+        By this share of the projected slowdown a plan must be better than deciding anew.
     power : float
         Exponent of the score; see `score`.
     seed : int
@@ -40,6 +42,7 @@ class RollingOptions:
     cp_sat: bool = True
     local_search: bool = True
     calm_ratio: float = 1.25
+    least_gain: float = 0.01
     power: float = 12.0
     seed: int = 0
 

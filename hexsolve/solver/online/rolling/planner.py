@@ -43,14 +43,16 @@ class _Candidate:
 
 
 class RollingPlanner(ProjectedPolicy):
-    """Re-plans at every change what has not begun, under a budget, and never worse than greedy.
+    """Re-plans at every change what has not begun, under a budget, if greedy can be beaten.
 
-    The serving path is the greedy rule with congestion prices: calls that become ready are placed
-    at once. Beside it each epoch takes all calls whose prefill has not begun and compares, by the
+    The serving path is the greedy rule with congestion prices: whenever calls become ready, all
+    that wait are placed. Beside it each epoch takes all calls that are queued and compares, by the
     score of a rollout of each complete plan (`score`): the greedy plan, the plan in force, the last
     incumbents of CP-SAT on the calls that begin next or are in most danger, and what a local
-    search makes of the best of them. The winner takes effect `budget_ms` after the state it was
-    made from. Whatever happens to the solver, the greedy plan is there.
+    search makes of the best of them. If that is better than deciding anew by more than
+    `least_gain`, it takes effect `budget_ms` after the state it was made from, and stays in force
+    until the rule's decision at a reveal projects as well. Whatever happens to the solver, the
+    greedy plan is there.
 
     Parameters
     ----------
@@ -100,19 +102,50 @@ class RollingPlanner(ProjectedPolicy):
     def place(
         self, view: ClusterView, ready: Sequence[RevealedCall]
     ) -> list[tuple[RevealedCall, Assignment]]:
-        """Place what is ready by the priced rule; calls that a plan covers stay as it says."""
+        """Place all that waits by the priced rule, unless the plan in force projects better."""
         self.observe(view, ready)
         self._take_effect(view)
         calls = waiting_calls(view)
-        frontier, bound, free = self.project(view, calls)
-        self._pin(calls, frontier)
-        choice = greedy(
-            self.machines, bound, frontier, free, self.iterate_up_to, self.price(len(calls))
-        )
-        kept = {c.number: self.ranks[c.number] for c in calls if c.number in self._held}
+        if not calls:
+            return self.admission_order(view)
+        elapsed, horizon = self.terms(view, calls)
+        frontier = frontier_of(calls, self.rows, elapsed, horizon)
+        bound, bound_by = bound_calls(view, self.machines)
+        free = free_seconds(view, self.machines)
+        price = self.price(len(calls))
+        choice = greedy(self.machines, bound, frontier, free, self.iterate_up_to, price)
+        held = [c.stage != READY and c.number in self._held for c in calls]
+        kept: dict[int, float] = {}
+        if any(held):
+            stakes = self._stakes(view, calls, bound_by, elapsed, horizon, price)
+            pinned = self._pinned(calls, frontier, held)
+            other = greedy(self.machines, bound, pinned, free, self.iterate_up_to, price)
+            keys = self.keys(other)
+            for row, call in enumerate(calls):
+                if held[row]:
+                    keys[row] = kept[call.number] = self.ranks[call.number]
+
+            def value(plan: Choice, order: Ints) -> float:
+                finish = roll_out(
+                    self.machines, bound, frontier, free, plan.prefill, plan.decode, order
+                )
+                return score(self.machines, frontier, stakes, plan.prefill, finish)
+
+            anew = value(choice, choice.order)
+            stays = value(other, np.argsort(keys, kind="stable"))
+            if self.gains(stays, anew):
+                choice = other
+            else:
+                self._held.clear()
+                kept = {}
         changed = self.changes(calls, choice)
         self.ranks.update(kept)
-        return changed
+        return changed + self.admission_order(view)
+
+    def gains(self, one: float, other: float) -> bool:
+        """Return whether score `one` is better than `other` by more than errors of projection."""
+        least = float((1.0 - self.options.least_gain) ** self.options.power)
+        return one < other * least
 
     def plan(self, view: ClusterView) -> Plan | None:
         """Look for a better plan of all calls that wait in a queue."""
@@ -168,7 +201,11 @@ class RollingPlanner(ProjectedPolicy):
         if self.options.local_search:
             best = self._search(best, calls, bound, frontier, free, stakes, started)
         self._note(view, calls, size, answer, best, first, started)
-        return self._carry_out(view, calls, frontier, best, self._latency(answer, bound, calls))
+        latency = self._latency(answer, bound, calls)
+        if best.name in ("greedy", "previous") or not self.gains(best.score, first.score):
+            # Deciding anew at every reveal does as well; the time has passed all the same.
+            return Plan((), latency)
+        return self._carry_out(view, calls, frontier, best, latency)
 
     # ------------------------------------------------------------------ parts of an epoch
 
@@ -280,19 +317,23 @@ class RollingPlanner(ProjectedPolicy):
             self._held = set(ranks)
             self.ranks.update(ranks)
 
-    def _pin(self, calls: Sequence[RevealedCall], frontier: Frontier) -> None:
-        """Leave calls that the plan in force covers only the pair that it gave them."""
+    def _pinned(
+        self, calls: Sequence[RevealedCall], frontier: Frontier, held: Sequence[bool]
+    ) -> Frontier:
+        """Return the frontier with only the pair that the plan in force gave to its calls."""
         rows = {int(number): row for row, number in enumerate(self.machines.prefill_numbers)}
         columns = {int(number): d for d, number in enumerate(self.machines.decode_numbers)}
+        pinned = frontier._replace(new=frontier.new.copy(), missing=frontier.missing.copy())
         for index, call in enumerate(calls):
-            if call.number not in self._held or call.stage == READY:
+            if not held[index]:
                 continue
             p, d = rows[call.prefill], columns[call.decode]
             new, missing = frontier.new[index, p], frontier.missing[index, d]
             if new >= 0 and missing >= 0:
-                frontier.new[index] = -1
-                frontier.missing[index] = -1
-                frontier.new[index, p], frontier.missing[index, d] = new, missing
+                pinned.new[index] = -1
+                pinned.missing[index] = -1
+                pinned.new[index, p], pinned.missing[index, d] = new, missing
+        return pinned
 
     def _note(
         self,

@@ -11,6 +11,10 @@ from typing import Protocol
 from hexsolve.solver.online.rolling.model import SolverBudget, solve_window
 from hexsolve.solver.online.rolling.window import Window, WindowAnswer
 
+GRACE_S = 1.0
+"""A child whose answer is later than this, counted from the question, is killed and replaced: a
+start takes about as long, so that patience with a late answer costs fewer epochs."""
+
 Solve = Callable[[Window, SolverBudget], WindowAnswer]
 
 
@@ -45,7 +49,10 @@ class InlineSolver:
 
 
 class ProcessSolver:
-    """CP-SAT in a child process that is killed and replaced when it does not answer in time.
+    """CP-SAT in a child process that cannot hold up an epoch.
+
+    A late answer is thrown away when it comes; a child that is `GRACE_S` late is killed and
+    replaced.
 
     Parameters
     ----------
@@ -58,6 +65,7 @@ class ProcessSolver:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
         self._ready = False
+        self._asked: float | None = None
         self._start()
 
     def solve(self, window: Window, budget: SolverBudget, patience_s: float) -> WindowAnswer:
@@ -71,11 +79,20 @@ class ProcessSolver:
             if not self._is_ready():
                 return failed("TIMEOUT: the solver process is starting")
             assert self._pipe is not None
+            if self._asked is not None:
+                if self._pipe.poll():
+                    self._pipe.recv()
+                elif started - self._asked > GRACE_S:
+                    self._start()
+                    return failed("TIMEOUT: the solver process hung and was replaced")
+                else:
+                    return failed("TIMEOUT: the last question is not answered yet")
+            self._asked = started
             self._pipe.send((window, budget))
             if not self._pipe.poll(max(0.0, patience_s)):
-                self._start()
-                return failed("TIMEOUT: no answer in time; the solver process was replaced")
+                return failed("TIMEOUT: no answer in time")
             answer = self._pipe.recv()
+            self._asked = None
         except (EOFError, OSError) as error:
             self._start()
             return failed(f"CRASH: the solver process is gone ({type(error).__name__})")
@@ -113,7 +130,7 @@ class ProcessSolver:
         self._process = context.Process(target=_serve, args=(theirs, self._solve), daemon=True)
         self._process.start()
         theirs.close()
-        self._pipe, self._ready = ours, False
+        self._pipe, self._ready, self._asked = ours, False, None
 
 
 def _serve(pipe: Connection, solve: Solve) -> None:

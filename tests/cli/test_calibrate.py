@@ -137,9 +137,17 @@ def test_bad_tables_end_in_one_line_and_exit_code_2(tmp_path, command):
 
 
 def test_output_that_cannot_be_written(table, tmp_path):
-    with pytest.raises(InputError, match="cannot be written"):
+    with pytest.raises(InputError, match="its folder does not exist"):
         CliRunner().invoke(
             calibrate,
             ["fit", str(table), "-o", str(tmp_path / "none" / "x.yaml")],
             catch_exceptions=False,
         )
+
+
+def test_a_model_that_the_catalog_lacks_is_told_how_to_add_it(table, tmp_path):
+    path = tmp_path / "other.csv"
+    header, row = table.read_text().splitlines()[:2]
+    path.write_text(f"{header}\nmy-model,{row.split(',', 1)[1]}\n")
+    with pytest.raises(InputError, match=r"'my-model'.*under llms: in a YAML file.*--catalog"):
+        CliRunner().invoke(calibrate, ["evaluate", str(path)], catch_exceptions=False)

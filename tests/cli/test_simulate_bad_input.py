@@ -206,4 +206,18 @@ def test_a_log_that_cannot_be_written(tmp_path: Path, run: Run, answer: Answer, 
     path = tmp_path / "missing" / name
     ran = run("simulate", *answer, "-n", 2, "--record", path)
     assert (ran.code, ran.out) == (2, "")
-    assert ran.err == f"error: {path}: cannot be written: No such file or directory\n"
+    assert ran.err == f"error: {path}: its folder does not exist\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("option", ["--record", "--trace"])
+def test_a_full_disk_is_one_line(run: Run, answer: Answer, option: str) -> None:
+    ran = run("simulate", *answer, "-n", 2, option, "/dev/full")
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err == "error: /dev/full: cannot be written: No space left on device\n"
+
+
+def test_more_workflows_than_memory_holds(run: Run, answer: Answer) -> None:
+    ran = run("simulate", *answer, "-n", 99_999_999_999)
+    assert (ran.code, ran.out) == (2, "")
+    assert "not in the range 1<=x<=1000000" in ran.err

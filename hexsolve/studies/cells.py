@@ -20,6 +20,7 @@ from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstan
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.simulation.measures import flow_times, summarise
+from hexsolve.models.simulation.record import RunRecord
 from hexsolve.models.workflow import Workflow
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.registry import PolicyOptions, make_policy
@@ -162,16 +163,7 @@ def _run(
     study: Study, instance: StudyInstance | StoredInstance, cell: Cell
 ) -> tuple[dict[str, str | int | float], list[float]]:
     cluster, workflows, horizons = prepared(instance.model_dump_json(), cell.seed)
-    options = PolicyOptions(
-        seed=cell.seed, rolling=RollingOptions(budget_ms=study.budget_ms, seed=cell.seed)
-    )
-    simulation = Simulation(
-        cluster,
-        workflows,
-        make_policy(cell.policy, options),
-        make_predictor(study.predictor, cell.seed),
-    )
-    record = simulation.run()
+    record = simulate(study, cell, cluster, workflows)
     summary: dict[str, Any] = summarise(record, cluster, None, np.random.default_rng(0))
     slowdowns = slo.slowdowns(flow_times(record), horizons)
     row: dict[str, str | int | float] = {
@@ -191,3 +183,19 @@ def _run(
         "error": "",
     }
     return row, slowdowns.tolist()
+
+
+def simulate(
+    study: Study, cell: Cell, cluster: SimulatedCluster, workflows: list[Workflow]
+) -> RunRecord:
+    """Return the record of a run."""
+    options = PolicyOptions(
+        seed=cell.seed, rolling=RollingOptions(budget_ms=study.budget_ms, seed=cell.seed)
+    )
+    simulation = Simulation(
+        cluster,
+        workflows,
+        make_policy(cell.policy, options),
+        make_predictor(study.predictor, cell.seed),
+    )
+    return simulation.run()

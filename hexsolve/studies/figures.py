@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hexsolve.models.errors import UnsupportedError
-from hexsolve.studies.cells import Cell
+from hexsolve.studies import gantt
+from hexsolve.studies.cells import Cell, prepared, simulate
 from hexsolve.studies.schema import Study
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ Slowdowns = Mapping[Cell, Sequence[float]]
 
 
 def write_figures(study: Study, rows: Rows, slowdowns: Slowdowns, folder: Path) -> list[Path]:
-    """Draw attainment curves, the performance profile and the paired ratios.
+    """Draw attainment curves, performance profile, paired ratios, gaps and Gantt charts.
 
     Raises
     ------
@@ -57,14 +58,41 @@ def write_figures(study: Study, rows: Rows, slowdowns: Slowdowns, folder: Path) 
             )
         drawn += _save(folder / "profile", lambda axes: _profile(axes, study, rows))
         if len(study.policies) > 1:
-            drawn += _save(folder / "ratios", lambda axes: _ratios(axes, study, rows))
+            drawn += _save(
+                folder / "ratios", lambda axes: _ratios(axes, study, rows), _lanes(study)
+            )
+        if any(row.get("gap_req95") for row in rows.values()):
+            drawn += _save(folder / "gaps", lambda axes: _gaps(axes, study, rows), _lanes(study))
+        for policy in study.gantt:
+            instance = study.instances[0]
+            cell = Cell(instance.name, policy, study.seeds[0])
+            cluster, workflows, _ = prepared(instance.model_dump_json(), cell.seed)
+            record = simulate(study, cell, cluster, workflows)
+            drawn += _save(
+                folder / f"gantt-{instance.name}-{_file_name(policy)}",
+                lambda axes, record=record, cluster=cluster, policy=policy: gantt.draw(  # type: ignore[misc]
+                    axes, record, cluster, f"{study.instances[0].name}, {policy}"
+                ),
+                (7.0, 1.2 + 0.35 * len(cluster.instances)),
+            )
     return drawn
 
 
-def _save(stem: Path, draw: Callable[["Axes"], None]) -> list[Path]:
+def _lanes(study: Study) -> tuple[float, float]:
+    """Return the size of a figure with a lane per policy, inches."""
+    return 6.0, max(2.4, 1.2 + 0.28 * len(study.policies))
+
+
+def _file_name(policy: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "-+" else "_" for letter in policy)
+
+
+def _save(
+    stem: Path, draw: Callable[["Axes"], None], size: tuple[float, float] = (6.0, 3.6)
+) -> list[Path]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
+    figure = Figure(figsize=size, layout="constrained")
     draw(figure.add_subplot())
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [stem.with_name(stem.name + ".svg"), stem.with_name(stem.name + ".pdf")]
@@ -99,12 +127,12 @@ def _attainment(axes: "Axes", study: Study, slowdowns: Slowdowns, instance: str)
     axes.set_xlabel("SLO scale α (flow time / standalone horizon)")
     axes.set_ylabel("workflows within α (%)")
     _plain_ticks(axes)
-    axes.legend(frameon=False, fontsize=8)
+    _legend(axes, study)
 
 
 def _profile(axes: "Axes", study: Study, rows: Rows) -> None:
     """Dolan and Moré's performance profile of Req99 (doi 10.1007/s101070100263)."""
-    problems = [(each.name, seed) for each in study.instances for seed in study.seeds]
+    problems = [(each.name, seed) for each in study.instances for seed in study.seeds_of(each)]
     best: dict[tuple[str, int], float] = {}
     value: dict[Cell, float] = {}
     for cell, row in rows.items():
@@ -127,7 +155,7 @@ def _profile(axes: "Axes", study: Study, rows: Rows) -> None:
     axes.set(xlim=(1.0, largest * 1.02), ylim=(0, 101), title="Performance profile, Req99")
     axes.set_xlabel("factor of the best policy's Req99")
     axes.set_ylabel("runs within the factor (%)")
-    axes.legend(frameon=False, fontsize=8)
+    _legend(axes, study)
 
 
 def _ratios(axes: "Axes", study: Study, rows: Rows) -> None:
@@ -158,6 +186,42 @@ def _ratios(axes: "Axes", study: Study, rows: Rows) -> None:
     if values and max(values) > 3.0 * min(values):
         axes.set_xscale("log")
         _plain_ticks(axes)
+
+
+def _gaps(axes: "Axes", study: Study, rows: Rows) -> None:
+    """Share of Req95 above the lower bound, a box per policy and a point per workload."""
+    policies, series = [], []
+    for policy in study.policies:
+        found = [
+            100 * float(row["gap_req95"])
+            for cell, row in sorted(rows.items())
+            if cell.policy == policy and row.get("gap_req95")
+        ]
+        if found:
+            policies.append(policy)
+            series.append(found)
+    boxes = axes.boxplot(
+        series, orientation="horizontal", widths=0.6, patch_artist=True, tick_labels=policies,
+        showfliers=False,
+    )  # fmt: skip
+    for lane, (policy, box) in enumerate(zip(policies, boxes["boxes"], strict=True), start=1):
+        box.set(facecolor=_look(study, policy)["color"], alpha=0.5)
+        # A fixed stagger, so that points of one value stay apart and reruns are equal.
+        heights = [lane + 0.08 * (number % 5 - 2) for number in range(len(series[lane - 1]))]
+        axes.plot(series[lane - 1], heights, ".", color="0.25", markersize=2.5)
+    for line in boxes["medians"]:
+        line.set_color("black")
+    axes.set(title="Req95 above the lower bound", xlim=(0, 100))
+    axes.set_xlabel("(Req95 - bound) / Req95 (%); left: closer to optimal")
+    axes.invert_yaxis()
+
+
+def _legend(axes: "Axes", study: Study) -> None:
+    """Beside the axes once there are too many policies to leave the curves free."""
+    if len(study.policies) <= 4:
+        axes.legend(frameon=False, fontsize=8)
+    else:
+        axes.legend(frameon=False, fontsize=7, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
 
 def _plain_ticks(axes: "Axes") -> None:

@@ -11,7 +11,8 @@ from hexsolve.instances.benchmark.io import (
     scheduling_instance_text,
 )
 from hexsolve.models.errors import InputError
-from hexsolve.studies.cells import cells
+from hexsolve.studies.cells import Cell, cells, prepared, simulate
+from hexsolve.studies.gantt import rows_of, spans
 from hexsolve.studies.schema import load_study
 
 NAME = "xs02-chat-1p1d-8b-busy"
@@ -115,3 +116,30 @@ def test_mistakes_are_named(study_file, old, new, message):
     study_file.write_text(STUDY.replace(old, new))
     with pytest.raises(InputError, match=message):
         load_study(study_file)
+
+
+def test_figures_of_gaps_and_a_run_repeat_to_the_byte(study_file, tmp_path):
+    study_file.write_text(STUDY + "gantt: [hexagent]\nbounds_time_limit_s: 2\n")
+    run(study_file, tmp_path / "one")
+    run(study_file, tmp_path / "two")
+    names = {path.name for path in (tmp_path / "one" / "figures").iterdir()}
+    assert {"gaps.svg", "gantt-xs01-chat-1p1d-8b-calm-hexagent.pdf"} <= names
+    for name in sorted(names):
+        one = (tmp_path / "one" / "figures" / name).read_bytes()
+        assert one == (tmp_path / "two" / "figures" / name).read_bytes()
+
+
+def test_spans_of_a_run_are_those_of_its_calls(study_file):
+    study = load_study(study_file)
+    instance = study.instances[1]
+    cluster, workflows, _ = prepared(instance.model_dump_json(), 3)
+    record = simulate(study, Cell(instance.name, "hexagent", 3), cluster, workflows)
+    found = spans(record, cluster)
+    assert len(found[0]) == len(found[1]) == sum(len(each.calls) for each in workflows)
+    assert max(end for _, end, _ in found[1]) == record.end_s
+    for intervals in found.values():
+        rows = rows_of(intervals)
+        for one in range(len(rows)):
+            for two in range(one):
+                apart = intervals[two][1] <= intervals[one][0]
+                assert apart or rows[one] != rows[two]

@@ -42,7 +42,7 @@ def extract_plan(formulation: Formulation) -> Plan:
             [flows.get((row, column), 0.0) * traffic.rate[row] for row in range(len(traffic))]
         )
         if formulation.objective != "slo":
-            chosen = settled(rules, candidates[column], counts[column], rates)
+            chosen = settled(rules, candidates[column], counts[column], rates, load)
             candidates[column] = replace(chosen, key=candidates[column].key)
         groups.append(_group(candidates[column], counts[column], traffic, rates))
     latency = workflow_latencies(problem, traffic, candidates, flows, load)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hexsolve.cli.instance_options import check_output
 from hexsolve.instances.catalog import Catalog, load_catalog
 from hexsolve.instances.files import write_text
 from hexsolve.models.errors import InputError
@@ -62,6 +63,7 @@ def fit(tables: Files, output: Path | None, catalog_files: Files, as_json: bool)
     from hexsolve.instances.calibration.table import read_table
     from hexsolve.instances.calibration.write import to_yaml
 
+    check_output(output)
     catalog = _catalog(catalog_files)
     fits: list[FittedCoefficients] = []
     with _progress("groups fitted") as progress:
@@ -156,6 +158,7 @@ def roofline_command(tables: Files, output: Path, source: str, catalog_files: Fi
     from hexsolve.instances.calibration.table import first_of_each, read_table
     from hexsolve.instances.calibration.write import to_yaml
 
+    check_output(output)
     catalog = _catalog(catalog_files)
     rows = first_of_each([read_table(table, catalog) for table in tables])
     source = source or ", ".join(table.name for table in tables)
@@ -192,6 +195,7 @@ def table_command(
     """
     from hexsolve.instances.calibration.aiconfigurator import step_tables, to_csv
 
+    check_output(output)
     catalog = _catalog(catalog_files)
     with _progress("combinations taken") as progress:
         rows, missing = step_tables(

@@ -89,6 +89,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # the reader of our output is gone, as with `| head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (OSError, MemoryError) as error:
+        # whoever knew the file has named it; this is stdout on a full disk, or the like
+        reason = getattr(error, "strerror", None) or "not enough memory"
+        click.echo(f"error: cannot go on: {reason}", err=True)
+        sys.exit(BAD_INPUT)
     except HexsolveError as error:
         click.echo(f"error: {error}\nThis is a bug in hexsolve, please report it.", err=True)
         sys.exit(INTERNAL_ERROR)

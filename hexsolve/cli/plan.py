@@ -60,7 +60,7 @@ LOAD = FiniteFloat(min=1e-3, max=1e6)
 )
 @click.option(
     "--workflows",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     help="How many to simulate. Left out: enough for a run much longer than they take.",
 )
 @click.option(

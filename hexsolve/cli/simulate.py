@@ -9,6 +9,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import counting
 from hexsolve.cli.simulate_input import resolve_cluster, resolve_workflows
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from hexsolve.models.simulation.cluster import SimulatedCluster
     from hexsolve.models.simulation.policy import Policy
     from hexsolve.models.simulation.trace import EventLog
+
+# As many calls as a workflow file may hold.
+WORKFLOWS = click.IntRange(1, 1_000_000)
 
 
 @click.command("simulate", epilog="Example: hexsolve simulate --policy workflow-fcfs -n 500")
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     metavar="NAME|FILE",
     help="classes: those of the instance; a generator's name; a workflow file or a trace.",
 )
-@click.option("-n", "--workflows", "count", type=click.IntRange(min=1), help="How many.")
+@click.option("-n", "--workflows", "count", type=WORKFLOWS, help="How many.")
 @click.option("--rate", type=FiniteFloat(min=1e-9, max=1e9), help="Workflows/s.")
 @click.option(
     "--cv",
@@ -124,6 +128,8 @@ def simulate(
     from hexsolve.solver.online.rolling.options import RollingOptions
 
     check_policy(policy)
+    for output in (record, trace, epoch_log):
+        check_output(output)
     if epoch_log is not None and policy != "rolling-cpsat":
         raise InputError("is for --policy rolling-cpsat", field="--epoch-log")
     if record is not None and record.suffix == ".parquet":
@@ -155,8 +161,11 @@ def simulate(
         )
         result = simulation.run()
         if chrome is not None and trace is not None:
-            with _open(trace) as stream:
-                chrome.write(stream)
+            try:
+                with _open(trace) as stream:
+                    chrome.write(stream)
+            except OSError as error:
+                raise _unwritable(trace, error) from None
     epochs, times = _close_epochs(chosen, epoch_log)
     if real_time and epochs:
         # Nothing repeats exactly with a real budget anyway.
@@ -189,8 +198,11 @@ def _close_epochs(
         return {}, {}
     getattr(policy, "close", lambda: None)()
     if path is not None:
-        with _open(path) as stream:
-            log.write(stream)
+        try:
+            with _open(path) as stream:
+                log.write(stream)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     return {"planner": log.summary()}, log.times()
 
 
@@ -200,16 +212,23 @@ def _event_log(path: Path, cluster: "SimulatedCluster") -> Iterator["EventLog"]:
     from hexsolve.models.simulation.parquet import parquet_log
     from hexsolve.models.simulation.trace import EventLog
 
-    if path.suffix == ".parquet":
-        with _open(path, "wb") as stream, parquet_log(stream, cluster) as log:
-            yield log
-    else:
-        with _open(path) as stream:
-            yield EventLog(stream, cluster)
+    try:
+        if path.suffix == ".parquet":
+            with _open(path, "wb") as stream, parquet_log(stream, cluster) as log:
+                yield log
+        else:
+            with _open(path) as stream:
+                yield EventLog(stream, cluster)
+    except OSError as error:
+        raise _unwritable(path, error) from None
 
 
 def _open(path: Path, mode: str = "w") -> IO[Any]:
     try:
         return path.open(mode, encoding=None if "b" in mode else "utf-8")
     except OSError as error:
-        raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"cannot be written: {error.strerror}", source=str(path))

@@ -40,6 +40,7 @@ MODULES = tuple(
         "prefill",
         "prefixes",
         "record",
+        "runs",
         "stepping",
         "view",
     )

@@ -1,11 +1,14 @@
 """How fast the simulator is: calls per second of CPU time, on one core.
 
     python results/speed/run.py [--data DIR] [--peer PYTHON] [--before TREE] [--largest CALLS]
+        [--only LOAD ...] [--append]
 
 Compiled code and the same code as Python take turns, with two more on request: `--peer` names a
 Python that has NVIDIA's Dynamo (``pip install --no-deps ai-dynamo==1.6.1
 ai-dynamo-runtime==1.6.1``), whose offline replay gets the same load; `--before` names the working
-tree of an earlier version. Writes runs.csv.
+tree of an earlier version, compiled or not. Chains are replayed by Dynamo twice, as sessions and in
+its format for agentic workflows, others in the latter. `--only` and `--append` serve to measure in
+pieces: loads, ``coding-agent`` and ``growth``. Writes runs.csv.
 """
 
 import argparse
@@ -20,7 +23,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from peer import NAME, is_chain, replay_requests, replay_sessions
+from peer import NAME, is_chain, replay_dags, replay_requests, replay_sessions
 
 from hexsolve.instances.generators.arrivals import compose_arrivals, poisson
 from hexsolve.instances.generators.registry import SHAPES
@@ -103,18 +106,25 @@ def row(name: str, policy: str, which: str, calls: int, seconds: float) -> dict[
     }
 
 
-def peer(python: str, load: str) -> dict[str, object]:
-    """Run Dynamo's replay on a load."""
+def peer(python: str, load: str) -> Iterator[dict[str, object]]:
+    """Run Dynamo's replay on a load, in all ways in which it can."""
     if load in RATES:
         calls, seconds = replay_requests(python, 10_000, RATES[load])
-    else:
-        calls, seconds = replay_sessions(python, LOADS[load]())
-    return row(load, "round-robin", NAME, calls, seconds) | {"peak_mb": ""}
+        yield row(load, "round-robin", NAME, calls, seconds) | {"peak_mb": ""}
+        return
+    workflows = LOADS[load]()
+    if all(map(is_chain, workflows)):
+        calls, seconds = replay_sessions(python, workflows)
+        yield row(load, "round-robin", f"{NAME}, sessions", calls, seconds) | {"peak_mb": ""}
+    calls, seconds = replay_dags(python, workflows)
+    yield row(load, "round-robin", f"{NAME}, agentic", calls, seconds) | {"peak_mb": ""}
 
 
-def elsewhere(load: str, which: str, tree: Path) -> dict[str, object]:
-    """Run a load as Python in a process of its own, with the package of `tree`."""
-    environment = {"HEXSOLVE_NATIVE": "0", "PYTHONPATH": str(tree)}
+def elsewhere(
+    load: str, which: str, tree: Path, environment: dict[str, str] | None = None
+) -> dict[str, object]:
+    """Run a load in a process of its own, with the package of `tree`."""
+    environment = {"PYTHONPATH": str(tree)} | (environment or {})
     count = str(sum(len(workflow.calls) for workflow in LOADS[load]()))
     seconds = seconds_of([sys.executable, __file__, "--seconds", load], environment)
     return row(load, "round-robin", which, int(count), seconds) | {"peak_mb": ""}
@@ -149,29 +159,46 @@ LOADS: dict[str, Callable[[], list[Workflow]]] = {
 
 def rows(options: argparse.Namespace) -> Iterator[dict[str, object]]:
     """Yield all rows as they are measured."""
-    others = {"Python": HERE.parents[1]}
-    if options.before:
-        others["before"] = Path(options.before)
     for load in LOADS:
-        for _ in range(3):
-            yield measure(load, LOADS[load](), "round-robin")
-            for which, tree in others.items():
-                yield elsewhere(load, which, tree)
-            if options.peer and all(map(is_chain, LOADS[load]())):
-                yield peer(options.peer, load)
+        if wanted(options, load):
+            yield from compare(options, load)
     for load in DAGS:
-        yield measure(load, LOADS[load](), "least-work")
+        if wanted(options, load):
+            yield measure(load, LOADS[load](), "least-work")
     trace = Path(options.data) / "traces" / "weka_claude_code.jsonl.gz"
-    if trace.exists():
+    if wanted(options, "coding-agent") and trace.exists():
         sessions = read_trace(trace).workflows
         workflows = compose_arrivals(sessions, poisson(0.05), np.random.default_rng(0))
-        for policy in ("round-robin", "least-work"):
+        for policy in ("round-robin", "least-work") * 3:
             yield measure("weka coding agent, 676 sessions at 0.05/s", workflows, policy)
         del sessions, workflows
-    size = 1000
-    while size <= options.largest:
-        yield measure(f"requests-{size} at 60/s", requests(size, 60.0), "round-robin")
-        size *= 10
+    if wanted(options, "growth"):
+        yield from grow(options.largest)
+
+
+def wanted(options: argparse.Namespace, name: str) -> bool:
+    """Return whether something is to be measured."""
+    return options.only is None or name in options.only
+
+
+def compare(options: argparse.Namespace, load: str) -> Iterator[dict[str, object]]:
+    """Yield three rounds of everything that can run a load."""
+    for _ in range(3):
+        yield measure(load, LOADS[load](), "round-robin")
+        yield elsewhere(load, "Python", HERE.parents[1], {"HEXSOLVE_NATIVE": "0"})
+        if options.before:
+            yield elsewhere(load, "before", Path(options.before))
+        if options.peer:
+            yield from peer(options.peer, load)
+
+
+def grow(largest: int) -> Iterator[dict[str, object]]:
+    """Yield runs of growing size, in rounds; the smaller ones several times in each."""
+    sizes = [10**power for power in range(3, 10) if 10**power <= largest]
+    for _ in range(3):
+        for size in sizes:
+            for _ in range(max(1, 5000 // size)):
+                yield measure(f"requests-{size} at 60/s", requests(size, 60.0), "round-robin")
 
 
 def main() -> None:
@@ -182,17 +209,21 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python with ai-dynamo")
     parser.add_argument("--largest", type=int, default=100_000)
     parser.add_argument("--before", help="the working tree of an earlier version")
+    parser.add_argument("--only", nargs="+", metavar="LOAD", help="measure only these")
+    parser.add_argument("--append", action="store_true", help="keep what runs.csv has")
     parser.add_argument("--seconds", metavar="LOAD", help="only print the CPU seconds of a load")
     options = parser.parse_args()
     if options.seconds:
         print(measure(options.seconds, LOADS[options.seconds](), "round-robin")["cpu_s"])
         return
-    with (HERE / "runs.csv").open("w", newline="", encoding="utf-8") as stream:
+    mode = "a" if options.append else "w"
+    with (HERE / "runs.csv").open(mode, newline="", encoding="utf-8") as stream:
         writer: csv.DictWriter[str] | None = None
         for each in rows(options):
             if writer is None:
                 writer = csv.DictWriter(stream, list(each), lineterminator="\n")
-                writer.writeheader()
+                if not options.append:
+                    writer.writeheader()
             writer.writerow(each)
             stream.flush()
             print(*(f"{key}={value}" for key, value in each.items()), flush=True)

@@ -36,3 +36,25 @@ def test_a_collector_that_is_rarer_still_is_left_alone(threshold):
     with rare_collections():
         assert gc.get_threshold()[0] == threshold
     assert gc.get_threshold()[0] == threshold
+
+
+def test_what_was_there_before_is_not_looked_at_inside():
+    assert not gc.get_freeze_count()
+    with rare_collections():
+        frozen = gc.get_freeze_count()
+        assert frozen
+        with rare_collections():
+            assert gc.get_freeze_count() == frozen
+        assert gc.get_freeze_count() == frozen
+    assert not gc.get_freeze_count()
+
+
+def test_what_others_froze_stays_frozen():
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        with rare_collections():
+            assert gc.get_freeze_count() == before
+        assert gc.get_freeze_count() == before
+    finally:
+        gc.unfreeze()

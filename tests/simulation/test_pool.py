@@ -1,5 +1,7 @@
 """The KV pool against sets of tokens, operation by operation."""
 
+import copy
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -91,6 +93,8 @@ def test_pool_is_a_set_of_tokens(workflows, capacity, data):
         first += len(workflow.calls)
     pool, tokens = KVPool(capacity, tree, caching=True), Tokens(capacity)
     held: dict[int, int] = {}
+    # After a clone one of the two goes on, perhaps until it is the other's turn again.
+    aside = [(pool.clone(tree), copy.deepcopy(tokens), held.copy())]
     for _ in range(data.draw(st.integers(1, 40))):
         call = data.draw(st.integers(0, len(paths) - 1))
         path = paths[call]
@@ -108,8 +112,12 @@ def test_pool_is_a_set_of_tokens(workflows, capacity, data):
             held[call] = upto
             assert pool.hold(call, upto) == tokens.match(path[:upto])
             tokens.hold(call, path[:upto])
-        if data.draw(st.integers(0, 9)) == 0:
-            pool = pool.clone(tree)
+        turn = data.draw(st.integers(0, 11))
+        if turn == 0:
+            aside.append((pool.clone(tree), copy.deepcopy(tokens), held.copy()))
+        elif turn == 1:
+            aside.append((pool, tokens, held))
+            pool, tokens, held = aside.pop(data.draw(st.integers(0, len(aside) - 1)))
         pool.evict()
         assert (pool.used, pool.pinned) == (len(tokens.holders), tokens.pinned())
         for other, whole in enumerate(paths):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hexsolve.instances.catalog import Catalog
+from hexsolve.instances.catalog.names import Names
 from hexsolve.models.errors import InputError, allowed
 
 GRID_COLUMNS = (
@@ -130,8 +131,8 @@ def _row(record: dict[str, str], place: str, catalog: Catalog, sequences: bool) 
         cached = _number(record, "cached_tokens", place, least=0.0)
     milliseconds = _number(record, "time_ms" if sequences else "latency_ms", place, least=1e-9)
     return Row(
-        llm=catalog.llm_names.resolve(record["model"] or "", source=place, field="model"),
-        gpu=catalog.gpu_names.resolve(record["gpu"] or "", source=place, field="gpu"),
+        llm=_known(catalog.llm_names, record["model"], place, "model", "llms"),
+        gpu=_known(catalog.gpu_names, record["gpu"], place, "gpu", "gpus"),
         tp=int(_number(record, "tp", place, least=1.0, whole=True)),
         phase=phase,
         batch=_number(record, "batch", place, least=1.0),
@@ -139,6 +140,19 @@ def _row(record: dict[str, str], place: str, catalog: Catalog, sequences: bool) 
         cached=cached,
         seconds=milliseconds / 1e3,
     )
+
+
+def _known(names: Names, given: str | None, place: str, field: str, section: str) -> str:
+    """Return the catalog's name; raise `InputError` that says how to add one."""
+    try:
+        return names.resolve(given or "", source=place, field=field)
+    except InputError as error:
+        raise InputError(
+            f"{error.message.removesuffix('?')}; or describe it under {section}: in a YAML file "
+            "given with --catalog",
+            source=place,
+            field=field,
+        ) from None
 
 
 def _number(

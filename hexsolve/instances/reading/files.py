@@ -133,10 +133,12 @@ def sample(path: Path, size: int = 65536) -> str:
     """Return about the first `size` bytes of a file as text, undecodable bytes replaced."""
     with opened(path) as stream:
         try:
-            data = stream.read(size)
+            data = b""
+            while len(data) < size and (part := stream.read(64)):
+                data += part
         except EOFError:
             # A truncated file must still be recognised, for the format's own error message.
-            data = b""
+            pass
     return data.decode("utf-8-sig", errors="replace")
 
 

@@ -23,11 +23,12 @@ def deploy(
     Raises
     ------
     InputError
-        If the plan uses an engine that the problem does not have.
+        If the plan uses an engine that the problem does not have, or more GPUs than there are.
     """
     engines = {(engine.gpu, engine.tp, engine.pp): engine for engine in problem.engines}
     given = problem.assumptions
     instances: list[SimulatedInstance] = []
+    _fits(problem, plan)
     for group in plan.groups:
         engine = engines.get((group.gpu, group.tp, group.pp))
         if engine is None:
@@ -60,6 +61,17 @@ def deploy(
         transfer_latency_s=given.transfer_latency_s,
         failures=failures,
     )
+
+
+def _fits(problem: PlanningProblem, plan: Plan) -> None:
+    for pool in problem.cluster.pools:
+        used = sum(group.gpus for group in plan.groups if group.gpu == pool.gpu)
+        if used > pool.gpus:
+            raise InputError(
+                f"uses {used:,} GPUs of type {pool.gpu}; allowed: at most {pool.gpus:,}, those "
+                "of the instance",
+                field="plan.groups",
+            )
 
 
 def planned_batch(problem: PlanningProblem, group: InstanceGroup) -> float:

@@ -4,78 +4,7 @@ from collections import deque
 from heapq import heappop, heappush
 
 from hexsolve.models.simulation.prefixes import NO_ORIGIN, PrefixTree
-
-
-class _Run:
-    """Present tokens `low`…`end` of the path of call (or root text) `tip`.
-
-    What is present is closed under prefixes, so `parent` is the run that holds the token before.
-    Tokens go from the end. Runs that continue this one from a position, and active calls, need it
-    up to there: what lies before the last of them (`covered`, where `pins` of them end; `lower`
-    counts the others) cannot be evicted. `stamps` is a staircase of (position, stamp), positions
-    ascending and stamps descending: a token's stamp is that of the first entry beyond it.
-    """
-
-    __slots__ = ("covered", "end", "low", "lower", "parent", "pins", "stamps", "tip")
-
-    def __init__(self, tip: int, low: int, end: int, parent: "_Run | None") -> None:
-        self.tip = tip
-        self.low = low
-        self.end = end
-        self.parent = parent
-        self.covered = low
-        self.pins = 0
-        self.lower: dict[int, int] | None = None
-        self.stamps: list[tuple[int, int]] = []
-        if parent is not None:
-            parent.attach(low)
-
-    def attach(self, position: int) -> None:
-        if position == self.covered and self.pins:
-            self.pins += 1
-            return
-        count = 1
-        if position > self.covered:
-            position, count, self.covered, self.pins = self.covered, self.pins, position, 1
-        if count:
-            if self.lower is None:
-                self.lower = {}
-            self.lower[position] = self.lower.get(position, 0) + count
-
-    def detach(self, position: int) -> None:
-        lower = self.lower
-        if position == self.covered and self.pins:
-            self.pins -= 1
-            if not self.pins:
-                if lower:
-                    self.covered = max(lower)
-                    self.pins = lower.pop(self.covered)
-                else:
-                    self.covered = self.low
-            return
-        assert lower is not None, "it was attached there"
-        lower[position] -= 1
-        if not lower[position]:
-            del lower[position]
-
-    def used_at(self, position: int, stamp: int) -> None:
-        """Tokens before `position` were used at `stamp` or later."""
-        stamps = self.stamps
-        if not stamps or (stamps[-1][0] <= position and stamps[-1][1] <= stamp):
-            # The common case: the newest use reaches furthest.
-            while stamps and stamps[-1][1] <= stamp:
-                stamps.pop()
-            stamps.append((position, stamp))
-            return
-        kept = [entry for entry in stamps if entry[0] > position or entry[1] > stamp]
-        for index, (other, newer) in enumerate(kept):
-            if other >= position:
-                if newer < stamp:
-                    kept.insert(index, (position, stamp))
-                break
-        else:
-            kept.append((position, stamp))
-        self.stamps = kept
+from hexsolve.models.simulation.runs import Family, Hold, RootText, TokenRun
 
 
 class KVPool:
@@ -91,16 +20,18 @@ class KVPool:
     """
 
     __slots__ = (
-        "_active",
         "_clock",
-        "_count",
         "_exposed",
-        "_hidden",
+        "_families",
         "_keep",
         "_line",
-        "_roots",
-        "_runs",
+        "_seen_call",
+        "_seen_limit",
+        "_seen_present",
+        "_seen_run",
         "_serial",
+        "_texts",
+        "_token",
         "_tree",
         "capacity",
         "evicted",
@@ -117,47 +48,34 @@ class KVPool:
         self._keep = caching
         self._clock = 0
         self._serial = 0
-        # A run is found under each call of its tip's path whose own tokens begin in it …
-        self._runs: dict[int, _Run] = {}
-        # … and, if it begins amid the tokens of one, among its workflow's.
-        self._hidden: dict[int, list[_Run]] = {}
-        # workflow -> its runs
-        self._count: dict[int, int] = {}
+        # What bears another token is shared with a clone.
+        self._token = object()
+        # workflow -> what there is of it, if anything is present or active
+        self._families: dict[int, Family] = {}
+        # root text -> what there is of it
+        self._texts: dict[int, RootText] = {}
         # Runs whose ends can be evicted, under the stamp of their last token then. Released ones
         # come with ever newer stamps and stand in line; `_exposed` is a heap of what came to light
         # out of turn. Entries whose run was used again since are stale.
-        self._line: deque[tuple[int, _Run]] = deque()
-        self._exposed: list[tuple[int, int, _Run]] = []
-        # workflow -> {active call: (tokens of its path that it holds, run of the last one)}
-        self._active: dict[int, dict[int, tuple[int, _Run]]] = {}
-        # root text -> {leading tokens held: calls that hold as many}
-        self._roots: dict[int, dict[int, int]] = {}
+        self._line: deque[tuple[int, TokenRun]] = deque()
+        self._exposed: list[tuple[int, int, TokenRun]] = []
+        # What `_locate` found last, as long as nothing changes: a match comes before most holds.
+        self._seen_call = -1
+        self._seen_limit = self._seen_present = 0
+        self._seen_run: TokenRun | None = None
 
     def match(self, call: int, limit: int) -> int:
         """Return how many leading tokens of the call's path, up to `limit`, are present."""
         tree = self._tree
-        if tree.workflow_of[call] not in self._count and not tree.root[call]:
+        family = self._families.get(tree.workflow_of[call])
+        if (family is None or not family.count) and not tree.root[call]:
             return 0
-        return self._locate(call, limit)[0]
+        self._locate(family, call, limit)
+        return self._seen_present
 
     def unpinned(self, call: int, upto: int) -> int:
         """Return how many tokens of the call's path up to `upto` no active call holds."""
-        tree = self._tree
-        shared = 0
-        others = self._active.get(tree.workflow_of[call])
-        if others:
-            for other, (held, _) in others.items():
-                common = held if other == call else tree.common(call, other)
-                if common > held:
-                    common = held
-                if common > shared:
-                    shared = common
-        root = tree.root[call]
-        if root > shared:
-            lengths = self._roots.get(tree.text[call])
-            if lengths:
-                shared = max(shared, min(root, max(lengths)))
-        return upto - shared if upto > shared else 0
+        return self._unpinned(self._families.get(self._tree.workflow_of[call]), call, upto)
 
     def hold(self, call: int, upto: int) -> int:
         """Pin the call's path up to `upto`; return how many of its tokens were present before.
@@ -169,46 +87,45 @@ class KVPool:
             # Not needed yet, but what is kept beyond the pool would grow with the run.
             self.evict()
         tree = self._tree
-        workflow = tree.workflow_of[call]
-        if workflow not in self._count and tree.origin[call] == NO_ORIGIN:
-            # The first call here of its workflow, and it starts with nothing of another's.
-            self._hold_new(call, workflow, upto)
+        family = self._own(tree.workflow_of[call])
+        if not family.count and tree.origin[call] == NO_ORIGIN:
+            # The first call here of its workflow, and it starts with nothing of another's. Others
+            # of the workflow may be active and hold nothing but root text.
+            self.pinned += upto
+            self.used += upto
+            run = TokenRun(call, 0, upto, self._token)
+            run.covered = upto
+            run.pins = 1
+            family.put(call, run)
+            family.count = 1
+            family.holds = Hold(call, upto, run, family.holds)
             return 0
-        found, run = self._locate(call, upto)
-        present = found
-        self.pinned += self.unpinned(call, upto)
+        self._locate(family, call, upto)
+        present = found = self._seen_present
+        tail = self._resolve(self._seen_run)
+        self._seen_call = -1
+        self.pinned += self._unpinned(family, call, upto)
         self.used += upto - present
-        group = self._active.get(workflow)
-        if group is None:
-            group = self._active[workflow] = {}
-        before = group.get(call)
+        before = family.hold_of(call)
         root = tree.root[call]
         if root:
-            self._hold_root(call, before[0] if before else 0, upto)
+            self._hold_root(call, before.held if before is not None else 0, upto)
         if upto > present:
             if root > present:
                 present = min(root, upto)
-                run = self._grow_root(tree.text[call], present)
+                tail = self._grow_root(tree.text[call], present)
             if upto > present:
-                run = self._continue(call, run, present, upto)
-        assert run is not None
-        run.attach(upto)
-        group[call] = (upto, run)
-        if before is not None:
-            before[1].detach(before[0])
+                tail = self._continue(family, call, tail, present, upto)
+        assert tail is not None
+        tail.attach(upto)
+        if before is None:
+            family.holds = Hold(call, upto, tail, family.holds)
+        else:
+            last = self._resolve(before.run)
+            assert last is not None
+            last.detach(before.held)
+            before.held, before.run = upto, tail
         return found
-
-    def _hold_new(self, call: int, workflow: int, upto: int) -> None:
-        """Do what `hold` does where that is a single new run without a parent."""
-        self.pinned += upto
-        self.used += upto
-        run = _Run(call, 0, upto, None)
-        run.covered = upto
-        run.pins = 1
-        self._runs[call] = run
-        self._count[workflow] = 1
-        # Others of the workflow may be active and hold nothing but root text.
-        self._active.setdefault(workflow, {})[call] = (upto, run)
 
     def grow(self, tokens: int) -> None:
         """Pin `tokens` more at the ends of active calls; `release` is told each one's length."""
@@ -219,22 +136,24 @@ class KVPool:
         """End the stay of an active call whose path is `length` tokens long by now."""
         tree = self._tree
         workflow = tree.workflow_of[call]
-        group = self._active[workflow]
-        held, run = group.pop(call)
-        if group or tree.root[call]:
+        family = self._own(workflow)
+        self._seen_call = -1
+        hold = family.drop(call)
+        held = hold.held
+        run = self._resolve(hold.run)
+        assert run is not None
+        if family.holds is not None or tree.root[call]:
             if tree.root[call]:
                 self._hold_root(call, held, 0)
-            self.pinned -= self.unpinned(call, length)
+            self.pinned -= self._unpinned(family, call, length)
         else:
             self.pinned -= length
-        if not group:
-            del self._active[workflow]
         if length > held > tree.start[call] and run.tip == call and run.end == held:
             # It only adds tokens of its own at the end of its own run.
             run.end = length
             run.detach(held)
         elif length > held:
-            grown = self._continue(call, run, held, length)
+            grown = self._continue(family, call, run, held, length)
             run.detach(held)
             run = grown
         else:
@@ -243,10 +162,12 @@ class KVPool:
             self.used -= length
             self._forget(run)
             return
+        if not family.count and family.holds is None:
+            del self._families[workflow]
         self._clock = stamp = self._clock + 1
         run.used_at(length, stamp)
         if run.end > run.covered:
-            if run.stamps[-1][1] == stamp:
+            if run.stamp == stamp:
                 self._line.append((stamp, run))
             else:
                 self._expose(run)
@@ -260,32 +181,34 @@ class KVPool:
         tokens = self.used - self.capacity
         if tokens <= 0:
             return
+        self._seen_call = -1
         self.used = self.capacity
         self.evicted += tokens
         exposed, line = self._exposed, self._line
         while tokens:
             in_line = not exposed
             if in_line:
-                stamp, run = line[0]
+                stamp, entry = line[0]
             else:
-                stamp, _, run = exposed[0]
+                stamp, _, entry = exposed[0]
                 if line and line[0][0] <= stamp:
                     in_line = True
-                    stamp, run = line[0]
-            stamps = run.stamps
-            if not stamps or stamps[-1][1] != stamp:
+                    stamp, entry = line[0]
+            run = entry if entry.token is self._token else self._twin(entry, stamp)
+            if run is None or run.stamp != stamp:
                 if in_line:
                     line.popleft()
                 else:
                     heappop(exposed)
                 continue
             floor = run.covered
-            if len(stamps) > 1 and stamps[-2][0] > floor:
-                floor = stamps[-2][0]
+            newer = run.newer
+            if newer and newer[-1][0] > floor:
+                floor = newer[-1][0]
             loose = run.end - floor
             if loose > tokens:
                 run.end -= tokens
-                stamps[-1] = (run.end, stamp)
+                run.reach = run.end
                 break
             if in_line:
                 line.popleft()
@@ -298,85 +221,124 @@ class KVPool:
             if floor == run.low:
                 self._remove(run, stamp)
                 continue
-            if len(stamps) > 1 and stamps[-2][0] >= floor:
-                stamps.pop()
+            if newer and newer[-1][0] >= floor:
+                run.reach, run.stamp = newer.pop()
             else:
-                stamps[-1] = (floor, stamp)
+                run.reach = floor
             if floor > run.covered:
                 self._expose(run)
 
     def clear(self) -> None:
         """Forget everything: the instance failed."""
         self.used = self.pinned = 0
-        self._runs.clear()
-        self._hidden.clear()
-        self._count.clear()
+        self._seen_call = -1
+        self._seen_run = None
+        self._families.clear()
+        self._texts.clear()
         self._exposed.clear()
         self._line.clear()
-        self._active.clear()
-        self._roots.clear()
 
     def clone(self, tree: PrefixTree) -> "KVPool":
-        """Return an independent copy over `tree`."""
+        """Return an independent copy over `tree`.
+
+        What there is of a workflow is shared until one of the two changes it.
+        """
         other = KVPool(self.capacity, tree, self._keep)
         other.used, other.pinned, other.evicted = self.used, self.pinned, self.evicted
         other._clock, other._serial = self._clock, self._serial
-        copies: dict[int, _Run] = {}
-
-        def copy(run: _Run) -> _Run:
-            """Copy a run and, before it, its ancestors."""
-            chain = []
-            above: _Run | None = run
-            while above is not None and id(above) not in copies:
-                chain.append(above)
-                above = above.parent
-            for each in reversed(chain):
-                twin = _Run(each.tip, each.low, each.end, None)
-                twin.parent = copies[id(each.parent)] if each.parent is not None else None
-                twin.covered, twin.pins = each.covered, each.pins
-                twin.lower = each.lower.copy() if each.lower else None
-                twin.stamps = each.stamps.copy()
-                copies[id(each)] = twin
-            return copies[id(run)]
-
-        other._runs = {tip: copy(run) for tip, run in self._runs.items()}
-        other._hidden = {key: [copy(run) for run in runs] for key, runs in self._hidden.items()}
-        other._active = {
-            key: {call: (held, copy(run)) for call, (held, run) in group.items()}
-            for key, group in self._active.items()
-        }
-        other._line = deque(
-            (stamp, copies[id(run)]) for stamp, run in self._line if id(run) in copies
-        )
-        other._exposed = [
-            (stamp, serial, copies[id(run)])
-            for stamp, serial, run in self._exposed
-            if id(run) in copies
-        ]
-        other._exposed.sort(key=lambda entry: entry[:2])
-        other._count = self._count.copy()
-        other._roots = {key: lengths.copy() for key, lengths in self._roots.items()}
+        other._families = self._families.copy()
+        other._texts = self._texts.copy()
+        other._line = self._line.copy()
+        other._exposed = self._exposed.copy()
+        # From now on neither owns what both have.
+        self._token = object()
+        self._seen_call = -1
         return other
+
+    # ------------------------------------------------------------------ shared with clones
+
+    def _own(self, workflow: int) -> Family:
+        """Return what there is of a workflow, to be changed."""
+        family = self._families.get(workflow)
+        if family is None:
+            family = self._families[workflow] = Family(self._token)
+        elif family.token is not self._token:
+            family = self._families[workflow] = family.copy(self._token)
+            self._seen_call = -1
+        return family
+
+    def _own_text(self, number: int) -> RootText:
+        """Return what there is of a root text, to be changed."""
+        text = self._texts.get(number)
+        if text is None:
+            text = self._texts[number] = RootText(None, self._token)
+        elif text.token is not self._token:
+            text = self._texts[number] = text.copy(self._token)
+            self._seen_call = -1
+        return text
+
+    def _resolve(self, run: TokenRun | None) -> TokenRun | None:
+        """Return this pool's own run in place of one of root text."""
+        if run is None or run.tip >= 0:
+            return run
+        return self._own_text(run.tip).run
+
+    def _twin(self, run: TokenRun, stamp: int) -> TokenRun | None:
+        """Return this pool's own run in place of one that was there before a clone."""
+        if run.tip < 0:
+            return self._own_text(run.tip).run if run.tip in self._texts else None
+        workflow = self._tree.workflow_of[run.tip]
+        if workflow not in self._families:
+            return None
+        return self._own(workflow).stamped(stamp)
 
     # ------------------------------------------------------------------ runs
 
-    def _locate(self, call: int, limit: int) -> tuple[int, _Run | None]:
-        """Return how much of the call's path is present, and the run of the last token."""
+    def _unpinned(self, family: Family | None, call: int, upto: int) -> int:
+        tree = self._tree
+        shared = 0
+        if family is not None:
+            hold = family.holds
+            while hold is not None:
+                held = hold.held
+                if held > shared:
+                    if hold.call != call:
+                        held = min(held, tree.common(call, hold.call))
+                    if held > shared:
+                        shared = held
+                hold = hold.following
+        root = tree.root[call]
+        if root > shared:
+            text = self._texts.get(tree.text[call])
+            if text is not None and text.lengths:
+                shared = max(shared, min(root, max(text.lengths)))
+        return upto - shared if upto > shared else 0
+
+    def _locate(self, family: Family | None, call: int, limit: int) -> None:
+        """Find how much of the call's path is present, and the run of the last token."""
         if self.used > self.capacity:
             self.evict()
-        runs = self._runs
+            family = self._families.get(self._tree.workflow_of[call])
+        if self._seen_call == call and self._seen_limit == limit:
+            return
         tree = self._tree
         start, origin = tree.start, tree.origin
-        found: _Run | None = None
+        found: TokenRun | None = None
         present, reach, owner = 0, limit, call
-        workflow = tree.workflow_of[call]
-        if workflow not in self._count:
-            if not tree.root[call]:
-                return 0, None
-            reach, owner = min(limit, tree.root[call]), tree.text[call]
-        while True:
-            run = runs.get(owner)
-            begin = start[owner] if owner >= 0 else 0
+        if family is None or not family.count:
+            reach = tree.root[call]
+            if reach > limit:
+                reach = limit
+            owner = tree.text[call] if reach else NO_ORIGIN
+        while owner != NO_ORIGIN:
+            if owner < 0:
+                text = self._texts.get(owner)
+                run = None if text is None else text.run
+                begin = 0
+            else:
+                assert family is not None
+                run = family.get(owner)
+                begin = start[owner]
             if run is not None and reach > begin and run.end > begin:
                 found = run
                 present = reach if reach < run.end else run.end
@@ -388,77 +350,86 @@ class KVPool:
             if begin < reach:
                 reach = begin
             owner = origin[owner]
-        if present < limit:
-            hidden = self._hidden.get(workflow)
-            if hidden:
-                for run in hidden:
-                    if run.end > present and run.low < limit:
-                        reach = min(min(limit, run.end), tree.common(call, run.tip))
-                        if reach > present and reach > run.low:
-                            present, found = reach, run
-        return present, found
+        if present < limit and family is not None and family.hidden:
+            for run in family.hidden:
+                if run.end > present and run.low < limit:
+                    reach = min(min(limit, run.end), tree.common(call, run.tip))
+                    if reach > present and reach > run.low:
+                        present, found = reach, run
+        self._seen_call, self._seen_limit = call, limit
+        self._seen_present, self._seen_run = present, found
 
-    def _continue(self, call: int, run: _Run | None, present: int, upto: int) -> _Run:
+    def _continue(
+        self, family: Family, call: int, run: TokenRun | None, present: int, upto: int
+    ) -> TokenRun:
         """Make tokens `present`…`upto` of the call's path present; `run` holds the one before."""
-        tree, runs = self._tree, self._runs
+        tree = self._tree
         if run is not None and run.tip == call and run.end == present:
             run.end = upto
         else:
-            run = _Run(call, present, upto, run)
-            workflow = tree.workflow_of[call]
-            self._count[workflow] = self._count.get(workflow, 0) + 1
+            parent, run = run, TokenRun(call, present, upto, self._token)
+            if parent is not None:
+                parent.attach(present)
+                if parent.tip < 0:
+                    run.text = parent.tip
+                else:
+                    run.parent = parent
+            family.count += 1
         start, origin = tree.start, tree.origin
         owner, first = call, -1
-        while owner >= 0 and start[owner] >= present:
-            runs[owner] = run
-            first = start[owner]
+        while owner >= 0:
+            begin = start[owner]
+            if begin < present:
+                break
+            family.put(owner, run)
+            first = begin
             owner = origin[owner]
         if run.low == present and first != present:
-            self._hidden.setdefault(tree.workflow_of[call], []).append(run)
+            family.hide(run)
         return run
 
-    def _grow_root(self, text: int, upto: int) -> _Run:
+    def _grow_root(self, number: int, upto: int) -> TokenRun:
         """Make the first `upto` tokens of a root text present."""
-        run = self._runs.get(text)
-        if run is None:
-            run = self._runs[text] = _Run(text, 0, upto, None)
+        text = self._own_text(number)
+        if text.run is None:
+            text.run = TokenRun(number, 0, upto, self._token)
         else:
-            run.end = upto
-        return run
+            text.run.end = upto
+        return text.run
 
-    def _expose(self, run: _Run) -> None:
+    def _expose(self, run: TokenRun) -> None:
         """Enter a run whose end came to light out of turn, under the stamp of its last token."""
         self._serial += 1
-        heappush(self._exposed, (run.stamps[-1][1], self._serial, run))
+        heappush(self._exposed, (run.stamp, self._serial, run))
 
-    def _forget(self, run: _Run) -> None:
-        runs, tip, low = self._runs, run.tip, run.low
+    def _forget(self, run: TokenRun) -> None:
+        """Remove an own run that nothing needs any more."""
+        tip = run.tip
         if tip < 0:
-            del runs[tip]
+            del self._texts[tip]
             return
         tree = self._tree
-        start, origin = tree.start, tree.origin
+        workflow = tree.workflow_of[tip]
+        family = self._families[workflow]
+        if family.count == 1 and family.holds is None:
+            del self._families[workflow]
+            return
+        start, origin, low = tree.start, tree.origin, run.low
         owner = tip
         while owner >= 0 and start[owner] >= low:
-            if runs.get(owner) is run:
-                del runs[owner]
+            family.discard(owner, run)
             owner = origin[owner]
-        workflow = tree.workflow_of[tip]
-        if self._count[workflow] > 1:
-            self._count[workflow] -= 1
-        else:
-            del self._count[workflow]
-        hidden = self._hidden.get(workflow) if self._hidden else None
+        family.count -= 1
+        hidden = family.hidden
         if hidden and run in hidden:
             hidden.remove(run)
-            if not hidden:
-                del self._hidden[workflow]
 
-    def _remove(self, run: _Run, stamp: int) -> None:
+    def _remove(self, run: TokenRun, stamp: int) -> None:
         """Forget an emptied run; its parent inherits its stamp and may be exposed now."""
         self._forget(run)
-        run.stamps.clear()
-        parent = run.parent
+        run.stamp = 0
+        run.newer = None
+        parent = self._own_text(run.text).run if run.text else run.parent
         if parent is None:
             return
         parent.detach(run.low)
@@ -474,7 +445,7 @@ class KVPool:
         before, after = min(root, before), min(root, after)
         if before == after:
             return
-        lengths = self._roots.setdefault(self._tree.text[call], {})
+        lengths = self._own_text(self._tree.text[call]).lengths
         if before:
             lengths[before] -= 1
             if not lengths[before]:

@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from mypy_extensions import mypyc_attr
 
 from hexsolve.models.simulation.calls import PREFILLING, QUEUED, RevealedCall
-from hexsolve.models.simulation.clock import prefill_ticks
+from hexsolve.models.simulation.clock import PrefillClock
 from hexsolve.models.simulation.cluster import SimulatedInstance
 from hexsolve.models.simulation.pool import KVPool
 
@@ -20,7 +20,7 @@ class PrefillInstance:
     __slots__ = (
         "batches",
         "busy",
-        "coefficients",
+        "clock",
         "free_at",
         "max_batch",
         "next_batch",
@@ -42,7 +42,7 @@ class PrefillInstance:
         self.token_budget = spec.token_budget
         self.max_batch = spec.max_batch
         self.pp = spec.performance.pp
-        self.coefficients = spec.performance.prefill
+        self.clock = PrefillClock(spec.performance.prefill)
         self.pool = pool
         self.queue: list[Entry] = []
         self.queue_changed = False
@@ -117,7 +117,7 @@ class PrefillInstance:
         if not batch:
             return None
         self.queue_changed = True
-        span = prefill_ticks(self.coefficients, tokens, double_work)
+        span = self.clock.ticks(tokens, double_work)
         occupied = -(-span // self.pp)
         self.busy += occupied
         self.free_at = now + occupied

@@ -1,7 +1,8 @@
 """What a run leaves behind: a row per call and workflow, totals per instance, optional events."""
 
 from array import array
-from typing import TYPE_CHECKING, Protocol
+from struct import Struct
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from mypy_extensions import mypyc_attr
 
@@ -37,6 +38,11 @@ CALL_COUNTS = (
     "prefill",
     "decode",
 )
+ROW: Final = Struct(f"={len(CALL_TIMES)}d{len(CALL_COUNTS)}q")
+ROW_BYTES: Final = 8 * (len(CALL_TIMES) + len(CALL_COUNTS))
+UNSET: Final = (-1.0,) * len(CALL_TIMES) + (0,) * len(CALL_COUNTS)
+
+_Columns = tuple[int, "dict[str, array[float]]", "dict[str, array[int]]"]
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -57,22 +63,21 @@ class RunRecord:
     """
 
     __slots__ = (
-        "_count_columns",
-        "_time_columns",
+        "_columns",
+        "_rows",
         "arrival",
-        "counts",
         "done",
         "end_s",
         "finish",
         "instances",
         "stale_assignments",
-        "times",
         "workflow_names",
     )
 
     def __init__(self, calls: int, workflows: int) -> None:
-        self.times = {name: array("d", [-1.0]) * calls for name in CALL_TIMES}
-        self.counts = {name: array("q", [0]) * calls for name in CALL_COUNTS}
+        # A row per call, so that a complete one touches two cache lines and not sixteen.
+        self._rows = bytearray(ROW.pack(*UNSET)) * calls
+        self._columns: _Columns | None = None
         self.arrival = array("d", [-1.0]) * workflows
         self.finish = array("d", [-1.0]) * workflows
         self.workflow_names: list[str] = []
@@ -80,17 +85,31 @@ class RunRecord:
         self.done = 0
         self.end_s = 0.0
         self.stale_assignments = 0
-        self._time_columns = tuple(self.times.values())
-        self._count_columns = tuple(self.counts.values())
+
+    @property
+    def times(self) -> "dict[str, array[float]]":
+        """Columns of `CALL_TIMES`."""
+        return self._tables()[1]
+
+    @property
+    def counts(self) -> "dict[str, array[int]]":
+        """Columns of `CALL_COUNTS`."""
+        return self._tables()[2]
+
+    def _tables(self) -> "_Columns":
+        """Return columns of the calls that are done by now."""
+        columns = self._columns
+        if columns is None or columns[0] != self.done:
+            times = _read_columns(self._rows, "d", CALL_TIMES, 0)
+            counts = _read_columns(self._rows, "q", CALL_COUNTS, len(CALL_TIMES))
+            self._columns = columns = (self.done, times, counts)
+        return columns
 
     def copy(self) -> "RunRecord":
         """Return an independent copy."""
         twin = shallow(self)
-        twin.times = {name: column[:] for name, column in self.times.items()}
-        twin.counts = {name: column[:] for name, column in self.counts.items()}
+        twin._rows = self._rows.copy()
         twin.arrival, twin.finish = self.arrival[:], self.finish[:]
-        twin._time_columns = tuple(twin.times.values())
-        twin._count_columns = tuple(twin.counts.values())
         return twin
 
     def workflow_arrived(self, number: int, now: int) -> None:
@@ -103,38 +122,27 @@ class RunRecord:
 
     def call_done(self, call: RevealedCall) -> None:
         """Enter a complete call."""
-        row = call.number
-        revealed, prefill_start, prefill_end, first_token, landed, finished = self._time_columns
-        (
-            workflow,
-            prompt,
-            output,
-            predicted,
-            cached,
-            computed,
-            transferred,
-            preemptions,
-            prefill,
-            decode,
-        ) = self._count_columns
-        revealed[row] = call.revealed / SECOND
-        prefill_start[row] = call.prefill_start / SECOND
-        prefill_end[row] = call.prefill_end / SECOND
-        if call.first_token >= 0:
-            first_token[row] = call.first_token / SECOND
-        if call.landed >= 0:
-            landed[row] = call.landed / SECOND
-        finished[row] = call.finished / SECOND
-        workflow[row] = call.workflow.number
-        prompt[row] = call.prompt_tokens
-        output[row] = call.emitted
-        predicted[row] = call.predicted_output
-        cached[row] = call.cached
-        computed[row] = call.computed
-        transferred[row] = call.transferred
-        preemptions[row] = call.preemptions
-        prefill[row] = call.prefill
-        decode[row] = call.decode
+        first, landed = call.first_token, call.landed
+        ROW.pack_into(
+            self._rows,
+            ROW_BYTES * call.number,
+            call.revealed / SECOND,
+            call.prefill_start / SECOND,
+            call.prefill_end / SECOND,
+            first / SECOND if first >= 0 else -1.0,
+            landed / SECOND if landed >= 0 else -1.0,
+            call.finished / SECOND,
+            call.workflow.number,
+            call.prompt_tokens,
+            call.emitted,
+            call.predicted_output,
+            call.cached,
+            call.computed,
+            call.transferred,
+            call.preemptions,
+            call.prefill,
+            call.decode,
+        )
         self.done += 1
 
     def close(self, simulation: "Simulation") -> None:
@@ -161,3 +169,15 @@ class RunRecord:
                 )
             )
         self.instances = tuple(totals)
+
+
+def _read_columns(
+    rows: bytearray, code: Literal["d", "q"], names: tuple[str, ...], first: int
+) -> "dict[str, array[Any]]":
+    """Return columns of one type, which begin with column `first` of the rows."""
+    table = memoryview(rows).cast(code)
+    columns = {}
+    for number, name in enumerate(names, first):
+        columns[name] = column = array(code)
+        column.frombytes(table[number :: ROW_BYTES // 8].tobytes())
+    return columns

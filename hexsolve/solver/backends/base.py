@@ -83,6 +83,11 @@ class Backend(Protocol):
         ...
 
 
+def objective_unit(model: pulp.LpProblem) -> float:
+    """Return what a model's objective counts multiples of: its ``hexsolve_unit``, else 1."""
+    return float(getattr(model, "hexsolve_unit", 1.0))
+
+
 def stopping_limit(objective: float | None, bound: float | None, stopped: Limit) -> Limit:
     """Return why a run stopped: at its own limit, or because the allowed gap was reached."""
     if stopped is not Limit.NONE:

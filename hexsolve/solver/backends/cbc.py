@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pulp
 
-from hexsolve.solver.backends.base import Budget, Run, stopping_limit
+from hexsolve.solver.backends.base import Budget, Run, objective_unit, stopping_limit
 from hexsolve.solver.result import Limit
 
 _NUMBER = r"([-+0-9.eE]+)"
@@ -72,4 +72,7 @@ def _read(model: pulp.LpProblem, text: str) -> Run:
             bound = bound if objective is None else min(bound, objective)
     elif stopped is Limit.NONE:
         bound = objective
+    unit = objective_unit(model)
+    objective = None if objective is None else objective * unit
+    bound = None if bound is None else bound * unit
     return Run(objective, bound, stopping_limit(objective, bound, stopped))

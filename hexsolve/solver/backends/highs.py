@@ -7,7 +7,13 @@ from typing import Any
 import highspy
 import pulp
 
-from hexsolve.solver.backends.base import Budget, Progress, Run, stopping_limit
+from hexsolve.solver.backends.base import (
+    Budget,
+    Progress,
+    Run,
+    objective_unit,
+    stopping_limit,
+)
 from hexsolve.solver.result import Limit
 
 _STOPPED = {
@@ -35,8 +41,8 @@ class HiGHS:
 
     def solve(self, model: pulp.LpProblem, budget: Budget) -> Run:
         """Solve with HiGHS; see `Backend.solve`."""
-        sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
-        options = {} if budget.target is None else {"objective_target": sign * budget.target}
+        sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
+        options = {} if budget.target is None else {"objective_target": budget.target / sign}
         solver = _ReportingHiGHS(
             msg=False,
             gapRel=budget.gap,
@@ -69,20 +75,24 @@ class HiGHS:
         stopped = _STOPPED.get(status, Limit.NONE)
         return Run(objective, bound, stopping_limit(objective, bound, stopped))
 
-    def relax(self, model: pulp.LpProblem, budget: Budget) -> Run:
+    def relax(self, model: pulp.LpProblem, budget: Budget, exact: bool = False) -> Run:
         """Solve the LP relaxation; values, reduced costs and duals (``pi``) stay in the model.
 
         Interior point with crossover: five times faster than simplex on large plans, and the
         crossover gives the vertex duals that pricing needs. Duals are those of a minimisation.
+        `exact`: simplex with the tightest tolerance on rows that HiGHS knows.
         """
+        how: dict[str, str | float] = {"solver": "ipm"}
+        if exact:
+            how = {"solver": "simplex", "primal_feasibility_tolerance": 1e-10}
         solver = pulp.HiGHS(
-            mip=False, msg=False, threads=budget.threads, timeLimit=budget.left_s, solver="ipm"
+            mip=False, msg=False, threads=budget.threads, timeLimit=budget.left_s, **how
         )
         model.solve(solver)
         engine: highspy.Highs = model.solverModel
         status = engine.getModelStatus()
         if status == highspy.HighsModelStatus.kOptimal:
-            sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
+            sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
             value = sign * engine.getInfo().objective_function_value
             return Run(value, value, Limit.NONE)
         stopped = _STOPPED.get(status, Limit.NONE)
@@ -97,7 +107,7 @@ class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
         if budget.on_progress is None:
             return
         started = time.perf_counter()
-        sign = -1.0 if model.sense == pulp.LpMaximize else 1.0
+        sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
         report = budget.on_progress
 
         def number(value: float) -> float | None:

@@ -6,7 +6,7 @@ import pulp
 from ortools.linear_solver import pywraplp
 
 from hexsolve.models.errors import UnsupportedError
-from hexsolve.solver.backends.base import Budget, Run, stopping_limit
+from hexsolve.solver.backends.base import Budget, Run, objective_unit, stopping_limit
 from hexsolve.solver.result import Limit
 
 _SENSES = {
@@ -42,10 +42,11 @@ class SCIP:
         if found:
             for variable in model.variables():
                 variable.varValue = variables[variable.name].solution_value()
-        objective = solver.Objective().Value() if found else None
+        unit = objective_unit(model)
+        objective = solver.Objective().Value() * unit if found else None
         # Without a solution OR-Tools says 0, whatever SCIP has proven.
         best = solver.Objective().BestBound() if found else math.inf
-        bound = best if math.isfinite(best) and abs(best) < 1e19 else None
+        bound = best * unit if math.isfinite(best) and abs(best) < 1e19 else None
         stopped = Limit.NONE if status == pywraplp.Solver.OPTIMAL else Limit.TIME
         return Run(objective, bound, stopping_limit(objective, bound, stopped))
 

@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 -- hooks are called with more than some implementations use
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from hexsolve.models.simulation.calls import RevealedCall
@@ -84,14 +84,22 @@ class ComposedPolicy(BasePolicy):
 
     def place(
         self, view: ClusterView, ready: Sequence[RevealedCall]
-    ) -> Iterator[tuple[RevealedCall, Assignment]]:
+    ) -> Iterable[tuple[RevealedCall, Assignment]]:
         """Assign the ready calls one after the other, the most urgent first."""
+        if len(ready) > 1:
+            return self._place_ranked(view, ready)
+        # Nearly always; a generator and a list would take as long as the choice.
+        call = ready[0]
+        urgency = self.ordering.priority(view, call)
+        pair = self.placement.choose(view, call)
+        return () if pair is None else ((call, Assignment(pair[0], pair[1], urgency)),)
+
+    def _place_ranked(
+        self, view: ClusterView, ready: Sequence[RevealedCall]
+    ) -> Iterator[tuple[RevealedCall, Assignment]]:
         priority = self.ordering.priority
-        if len(ready) == 1:
-            ranked = [(priority(view, ready[0]), ready[0])]
-        else:
-            ranked = [(priority(view, call), call) for call in ready]
-            ranked.sort(key=lambda pair: pair[0])
+        ranked = [(priority(view, call), call) for call in ready]
+        ranked.sort(key=lambda pair: pair[0])
         for urgency, call in ranked:
             pair = self.placement.choose(view, call)
             if pair is not None:

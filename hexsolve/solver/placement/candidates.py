@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from hexsolve.models.latency import EnginePerformance
 from hexsolve.models.plan import DecodeStep, OperatingPoint
-from hexsolve.models.problem import Role
-from hexsolve.solver.placement.traffic import Vector
+from hexsolve.models.problem import PlanningProblem, Role
+from hexsolve.solver.placement.traffic import Traffic, Vector
 
 Mask = NDArray[np.bool_]
 # What differs by less is the same number, rounded on another way.
@@ -92,6 +92,27 @@ def binding_rules(usage: dict[str, Vector], serves: Mask) -> dict[str, Vector]:
         if not implied:
             kept[name] = usage[name]
     return kept
+
+
+def most_load(problem: PlanningProblem, traffic: Traffic, candidates: list[Candidate]) -> float:
+    """Return a load that no plan can exceed: that of each phase of each class alone, the least.
+
+    With one class in the cluster, θ · r = Σ flow ≤ Σ_g count_g / usage_g. Infinite where a
+    class takes nothing of any candidate.
+    """
+    gpus = {pool.gpu: float(pool.gpus) for pool in problem.cluster.pools}
+    most = {phase: np.zeros((len(gpus), len(traffic))) for phase in ("prefill", "decode")}
+    place = {gpu: index for index, gpu in enumerate(gpus)}
+    for candidate in candidates:
+        index = place[candidate.engine.gpu]
+        usage = np.max(list(candidate.usage.values()), axis=0) * traffic.rate
+        with np.errstate(divide="ignore"):
+            load = gpus[candidate.engine.gpu] / candidate.gpus / usage
+        load = np.where(candidate.serves, load, 0.0)
+        for phase, found in most.items():
+            if candidate.role in (phase, "mixed"):
+                found[index] = np.maximum(found[index], load)
+    return float(min(found.sum(axis=0).min() for found in most.values()))
 
 
 def without_dominated(candidates: list[Candidate], most: Vector | None = None) -> list[Candidate]:

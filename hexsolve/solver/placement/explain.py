@@ -108,14 +108,14 @@ def bottleneck(solution: Solution, budget: Budget | None = None) -> Bottleneck |
         dual = -float(solved.pi or 0.0)
         rule, _, key = name.rpartition("_")
         if rule in RESOURCES and key in keys:
-            share = dual * counts[keys[key]] / run.objective
+            share = dual * formulation.unit * counts[keys[key]] / run.objective
             if share > 1e-6:
                 resource = RESOURCES[rule]
                 shares[resource] = shares.get(resource, 0.0) + share
         elif name.startswith("path_deadline_"):
             # the row is ``end − α·H·θ ≤ 0``: 1 % more α moves its right side by 1 % of α·H·θ
             allowed = -sum(value for variable, value in row.terms if variable.name == "load")
-            elasticity += dual * allowed
+            elasticity += dual * allowed / row.unit
     ordered = dict(sorted(shares.items(), key=lambda item: -item[1]))
     return Bottleneck(run.objective, ordered, elasticity if scale is not None else None)
 

@@ -18,18 +18,20 @@ from hexsolve.solver.placement.traffic import Traffic, Vector
 NEGLIGIBLE = 1e-9
 
 
-def extract_plan(formulation: Formulation) -> Plan:
+def extract_plan(formulation: Formulation, settle: bool | None = None) -> Plan:
     """Read the plan out of a solved model.
 
     Counts are rounded to integers; flows are cleaned of solver noise and then scaled per class
     and phase so that they meet the demand exactly. Operating points settle at what the flows
     need (see `settled`), except where the SLO scale itself was minimised: there the proven
-    bound is one over the grid's points.
+    bound is one over the grid's points. `settle` decides otherwise.
     """
+    if settle is None:
+        settle = formulation.objective != "slo"
     counts = {
         column: round(variable.varValue or 0.0) for column, variable in formulation.count.items()
     }
-    load = _value(formulation.load)
+    load = _value(formulation.load) * formulation.unit
     flows = _clean_flows(formulation, counts, load)
     problem, traffic = formulation.problem, formulation.traffic
     rules = GroupRules(problem, traffic)
@@ -41,7 +43,7 @@ def extract_plan(formulation: Formulation) -> Plan:
         rates = np.array(
             [flows.get((row, column), 0.0) * traffic.rate[row] for row in range(len(traffic))]
         )
-        if formulation.objective != "slo":
+        if settle:
             chosen = settled(rules, candidates[column], counts[column], rates, load)
             candidates[column] = replace(chosen, key=candidates[column].key)
         groups.append(_group(candidates[column], counts[column], traffic, rates))
@@ -87,9 +89,9 @@ def _clean_flows(
 ) -> dict[tuple[int, int], float]:
     """Return positive flows in units of load, each class and phase summing to `load`."""
     raw = {
-        key: float(variable.varValue or 0.0)
+        key: float(variable.varValue or 0.0) * formulation.unit
         for key, variable in formulation.flow.items()
-        if counts[key[1]] >= 1 and (variable.varValue or 0.0) > NEGLIGIBLE * max(load, NEGLIGIBLE)
+        if counts[key[1]] >= 1 and (variable.varValue or 0.0) * formulation.unit > NEGLIGIBLE * load
     }
     for row in range(len(formulation.traffic)):
         mixed = sum(v for (r, c), v in raw.items() if r == row and _role(formulation, c) == "mixed")

@@ -17,7 +17,7 @@ from hexsolve.models.hardware import NodePool
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.standalone import horizon_seconds
-from hexsolve.solver.placement.candidates import Candidate, binding_rules
+from hexsolve.solver.placement.candidates import Candidate, binding_rules, most_load
 from hexsolve.solver.placement.traffic import Traffic, Vector
 
 PHASES: dict[str, tuple[str, ...]] = {
@@ -26,6 +26,8 @@ PHASES: dict[str, tuple[str, ...]] = {
     "mixed": ("prefill", "decode"),
 }
 Column = list[tuple[str, float]]
+# Shares of an instance below this may drown in a solver's tolerances.
+NEGLIGIBLE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,22 @@ class Variation:
 
 @dataclass
 class Row:
-    """One constraint ``Σ coefficient · variable  sense  rhs``."""
+    """One constraint ``Σ coefficient · variable  sense  rhs``, given to the solver over `unit`."""
 
     sense: int
     rhs: float
     terms: list[tuple[pulp.LpVariable, float]] = field(default_factory=list)
+    unit: float = 1.0
 
 
 class Formulation:
     """Variables and constraints of one planning problem over a subset of its candidates.
 
-    Flows are in units of load: ``flow[c, g]`` is the load of class c served by candidate g, so
-    that all flows of a class sum to θ and numbers stay near 1 at every cluster size.
+    A solver's tolerances are absolute, so everything is measured in what it is compared with.
+    Loads and flows are in units of `unit`: ``flow[c, g]`` is the load of class c served by
+    candidate g, all flows of a class sum to ``θ / unit``, and that is near 1 whatever the rates
+    and the cluster. Rows of seconds are divided by the workflow's horizon, the budget's row by
+    the budget.
 
     Parameters
     ----------
@@ -78,6 +84,9 @@ class Formulation:
     Attributes
     ----------
     model : pulp.LpProblem
+        Backends multiply its objective by its attribute ``hexsolve_unit``.
+    unit : float
+        What the variables `load` and `flow` are multiples of.
     count : dict of int to pulp.LpVariable
         Candidate → instances, integer.
     flow : dict of (int, int) to pulp.LpVariable
@@ -103,11 +112,17 @@ class Formulation:
         self._pools: dict[str, NodePool] = {pool.gpu: pool for pool in problem.cluster.pools}
         self._labels = _labels(self._pools)
         self._sizes = self._stage_sizes()
+        most = most_load(problem, traffic, candidates)
+        self.unit = _unit(most) if objective == "load" else problem.load
+        # with other constraints the bound may not hold, but it is a good unit all the same
+        self._most = most / self.unit if self.variation == Variation() else math.inf
+        self.rate = traffic.rate * self.unit
         self._levels = self._bandwidth_levels() if self.has_path else {}
         self.rows: dict[str, Row] = {}
         maximise = objective == "load" and not self.variation.buy
         sense = pulp.LpMaximize if maximise else pulp.LpMinimize
         self.model = pulp.LpProblem("hexsolve_plan", sense)
+        self.model.hexsolve_unit = self.unit if maximise else 1.0
         self._shared_variables()
         self._shared_rows()
         self._columns()
@@ -189,7 +204,7 @@ class Formulation:
         }
         if not isinstance(self.load, pulp.LpVariable):
             for row in self._bursts(column):
-                most = candidate.burst_share * self.load * self.traffic.rate[row]
+                most = candidate.burst_share * self.load * self.rate[row]
                 usage[f"siblings_c{row}"] = np.where(
                     np.arange(len(self.traffic)) == row, 1 / most, 0.0
                 )
@@ -230,7 +245,7 @@ class Formulation:
 
     def _shared_variables(self) -> None:
         self.load: pulp.LpVariable | float = (
-            self._variable("load") if self.objective == "load" else self.problem.load
+            self._variable("load") if self.objective == "load" else self.problem.load / self.unit
         )
         self.scale: pulp.LpVariable | float | None = (
             self._variable("scale") if self.objective == "slo" else self.problem.slo_scale
@@ -269,6 +284,7 @@ class Formulation:
             self._path_rows()
         if self.problem.budget_per_hour is not None and "budget" not in self.variation.ignore:
             budget = self._row("budget", pulp.LpConstraintLE, self.problem.budget_per_hour)
+            budget.unit = self.problem.budget_per_hour
             budget.terms.extend(self._node_costs())
 
     def _times_load(self, row: Row, factor: float) -> None:
@@ -321,18 +337,20 @@ class Formulation:
                 self._starts[row] = parents or [f"path_c{row}_from_start"]
                 for name, parent in zip(self._starts[row], call.after or ("",), strict=True):
                     made = self._row(name, pulp.LpConstraintLE, 0.0, (ends[call.name], -1.0))
+                    made.unit = self.horizon[index]
                     self._times_load(made, call.repeat * call.tool_seconds)
                     if parent:
                         made.terms.append((ends[parent], 1.0))
                 self._pairing_rows(row, call.repeat)
                 deadline = self._row(f"path_deadline_c{row}", pulp.LpConstraintLE, 0.0)
                 deadline.terms.append((ends[call.name], 1.0))
+                deadline.unit = self.horizon[index]
                 self._times_scale(deadline, -self.horizon[index])
 
     def _times_scale(self, row: Row, factor: float) -> None:
         """Add ``factor · α · θ`` to a row; at most one of the two is a variable."""
         if isinstance(self.scale, pulp.LpVariable):
-            row.terms.append((self.scale, factor * self.problem.load))
+            row.terms.append((self.scale, factor * self.problem.load / self.unit))
         elif self.scale is not None:
             self._times_load(row, factor * self.scale)
 
@@ -379,8 +397,7 @@ class Formulation:
                 for name, coefficient in self.flow_column(row, column):
                     self.rows[name].terms.append((flow, coefficient))
                 shares = {
-                    rule: float(usage[row] * self.traffic.rate[row])
-                    for rule, usage in usages.items()
+                    rule: float(usage[row] * self.rate[row]) for rule, usage in usages.items()
                 }
                 for rule, share in shares.items():
                     self.rows[f"{rule}_{candidate.key}"].terms.append((flow, share))
@@ -422,11 +439,16 @@ class Formulation:
         A single instance that could serve a whole class and more would otherwise appear in the
         LP as a small fraction of an instance, and the bound would be poor on small clusters.
         """
-        if isinstance(self.load, pulp.LpVariable) or share * self.load >= 1.0:
+        if isinstance(self.load, pulp.LpVariable):
+            # θ is not known, its upper bound is poor: only for what a solver takes for nothing
+            most, enough = self._most, NEGLIGIBLE
+        else:
+            most, enough = self.load, 1.0
+        if share * most >= enough or math.isinf(most):
             return
         name = f"built_c{row}_{self.candidates[column].key}"
         flow, count = self.flow[row, column], self.count[column]
-        self._row(name, pulp.LpConstraintLE, 0.0, (flow, 1.0), (count, -self.load))
+        self._row(name, pulp.LpConstraintLE, 0.0, (flow, 1.0), (count, -most))
 
     def flow_column(self, row: int, column: int) -> Column:
         """Return what one unit of flow does in the shared rows."""
@@ -476,8 +498,15 @@ class Formulation:
             terms = [(target, 1.0)]
         self.model.setObjective(pulp.LpAffineExpression(terms))
         for name, row in self.rows.items():
-            expression = pulp.LpAffineExpression(row.terms)
-            self.model.addConstraint(pulp.LpConstraint(expression, row.sense, name, row.rhs))
+            expression = pulp.LpAffineExpression([(v, c / row.unit) for v, c in row.terms])
+            rhs = row.rhs / row.unit
+            self.model.addConstraint(pulp.LpConstraint(expression, row.sense, name, rhs))
+
+
+def _unit(most: float) -> float:
+    """Return 1 for loads of ordinary size, else about a tenth of the most that there can be."""
+    ordinary = 0.1 <= most <= 1e4 or most <= 0.0 or math.isinf(most)
+    return 1.0 if ordinary else most / 10.0
 
 
 def _labels(gpus: Iterable[str]) -> dict[str, str]:

@@ -31,7 +31,7 @@ class Relaxation:
     run : Run
         Its value, which is a bound, or the proof that nothing is feasible.
     duals : dict of str to float
-        Dual of every constraint for the problem as a minimisation.
+        Dual of every constraint, as in the documentation, for the problem as a minimisation.
     penalty : dict of int to float
         Candidate → how much worse than the LP a plan with one instance of it is, at least.
     own : dict of int to float
@@ -73,7 +73,11 @@ def relax(formulation: Formulation, budget: Budget) -> Relaxation:
         return Relaxation(run, {}, {}, {}, [])
     # Rows of single candidates are among the duals too; only shared rows enter the penalties.
     rows = formulation.model.constraints()
-    duals = {name: float(row.pi or 0.0) for name, row in zip(formulation.rows, rows, strict=True)}
+    unit = formulation.model.hexsolve_unit
+    duals = {
+        name: float(solved.pi or 0.0) * unit / row.unit
+        for (name, row), solved in zip(formulation.rows.items(), rows, strict=True)
+    }
     used = [
         column for column, count in formulation.count.items() if (count.varValue or 0.0) > TOLERANCE
     ]
@@ -92,10 +96,10 @@ def _own_cost(formulation: Formulation, dual: dict[str, float], column: int) -> 
 
 
 def _most_flow(formulation: Formulation, value: float) -> float:
-    """Return the most load that a flow can have: the load, or the LP's where it is maximised."""
+    """Return the most that a flow can be: the load, or the LP's where it is maximised."""
     if not isinstance(formulation.load, pulp.LpVariable):
         return formulation.load
-    return np.inf if formulation.bought else value * (1.0 + TOLERANCE)
+    return np.inf if formulation.bought else value / formulation.unit * (1.0 + TOLERANCE)
 
 
 def _earnings(formulation: Formulation, dual: dict[str, float], most: float) -> dict[int, float]:
@@ -106,7 +110,7 @@ def _earnings(formulation: Formulation, dual: dict[str, float], most: float) -> 
     is computed from its dual λ ≥ 0, ``Σ_r λ_r + most · Σ_c max(0, v_c − Σ_r λ_r · a_rc)``, which
     bounds the earnings whatever the accuracy of λ.
     """
-    rate = formulation.traffic.rate
+    rate = formulation.rate
     blocks: list[tuple[int, Vector, Vector]] = []
     earned = dict.fromkeys(formulation.active, 0.0)
     for column in formulation.active:

@@ -5,7 +5,7 @@ from hexsolve.models.answer import Answer, Gain, Parameter, count_instances, pro
 from hexsolve.models.check import check_answer
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
-from hexsolve.models.status import Status, relative_gap
+from hexsolve.models.status import Limit, Status, relative_gap
 from hexsolve.solver.backends import Budget
 from hexsolve.solver.placement.explain import (
     bottleneck,
@@ -59,6 +59,11 @@ def answer(
         "runtime_s": outcome.runtime_s,
         "solver": solver,
     }
+    if objective == "load" and solution.found.carries_nothing:
+        # No load at all: which limits that is due to is what the user wants to know.
+        nothing: dict[str, object] = {"status": Status.INFEASIBLE, "limit": Limit.NONE}
+        nothing |= {"objective": None, "bound": None, "gap": None}
+        return Answer(**(common | nothing), **_failure(problem, Status.INFEASIBLE, budget))
     if solution.plan is None:
         return Answer(**common, **_failure(problem, outcome.status, budget))
     limits = bottleneck(solution)

@@ -46,6 +46,16 @@ class Found:
     run: Run
     relaxation: Relaxation | None
 
+    @property
+    def carries_nothing(self) -> bool:
+        """Whether load is maximised and proven to be 0, up to the solver's tolerance."""
+        bound = self.run.bound
+        return (
+            isinstance(self.formulation.load, pulp.LpVariable)
+            and bound is not None
+            and bound <= TOLERANCE * self.formulation.unit
+        )
+
 
 def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
     """Solve a task to the allowed gap.

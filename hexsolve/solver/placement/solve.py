@@ -16,6 +16,7 @@ from hexsolve.solver.backends import Budget, Run, backend
 from hexsolve.solver.placement.extract import extract_plan
 from hexsolve.solver.placement.formulation import Formulation
 from hexsolve.solver.placement.grid import candidate_groups
+from hexsolve.solver.placement.repair import repaired
 from hexsolve.solver.placement.search import Found, Task, search
 from hexsolve.solver.placement.traffic import Traffic
 from hexsolve.solver.result import Limit, Outcome, Status, derive_status
@@ -96,8 +97,7 @@ def solve(
     found = search(task, budget, solver)
     plan = None
     if found.run.objective is not None:
-        plan = extract_plan(_trimmed(found.formulation, budget))
-        _verify(as_checked(problem, objective), plan)
+        plan = _verified(task, _trimmed(found.formulation, budget), budget)
     outcome = _outcome(found.run, plan, objective, time.perf_counter() - started, solver)
     return Solution(outcome, plan, task, found)
 
@@ -141,13 +141,24 @@ def as_checked(problem: PlanningProblem, objective: Objective) -> PlanningProble
     return problem
 
 
-def _verify(problem: PlanningProblem, plan: Plan) -> None:
+def _verified(task: Task, formulation: Formulation, budget: Budget) -> Plan:
+    """Return the plan of a solved formulation once the checker has passed it.
+
+    Solvers keep rows to an absolute tolerance. Where that is more than the checker grants, the
+    plan is repaired and checked again.
+    """
+    problem = as_checked(task.problem, task.objective)
+    plan = extract_plan(formulation)
     violations = check_plan(problem, plan)
     if violations:
+        mended = repaired(task, formulation, Budget(time_s=10.0, threads=budget.threads))
+        if mended is not None and not check_plan(problem, mended):
+            return mended
         listed = "; ".join(str(violation) for violation in violations[:3])
         raise CheckFailedError(
             f"the solver's plan breaks {len(violations)} of the checker's rules: {listed}"
         )
+    return plan
 
 
 def _outcome(

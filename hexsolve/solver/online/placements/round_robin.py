@@ -43,8 +43,10 @@ def _next(
     view: ClusterView, instances: Sequence[InstanceView], turn: int, call: RevealedCall
 ) -> int:
     """Return the position of the first instance from `turn` on that takes `call`, or −1."""
+    if instances and view.can_take(call, instances[turn].number):
+        return turn
     count = len(instances)
-    for position in range(turn, turn + count):
+    for position in range(turn + 1, turn + count):
         if view.can_take(call, instances[position % count].number):
             return position % count
     return -1

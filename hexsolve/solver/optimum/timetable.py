@@ -1,0 +1,75 @@
+"""A schedule of the scheduling problem: options and ticks of every call, and its value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hexsolve.models.schedule import ScheduledCall
+from hexsolve.solver.optimum.problem import Prefill, SchedulingProblem
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """One call: where it runs, and when its prefill starts and ends, transfer starts, it ends.
+
+    `d` is −1 and `sent` the end of the prefill where there is nothing to decode.
+    """
+
+    option: Prefill
+    d: int
+    start: int
+    prefilled: int
+    sent: int
+    finish: int
+
+
+Timetable = Sequence[Placed]
+"""By position of the call in the problem."""
+
+
+def finishes(problem: SchedulingProblem, timetable: Timetable) -> list[int]:
+    """Return when each workflow is complete."""
+    return [
+        max(timetable[call].finish for call in problem.of(workflow))
+        for workflow in range(problem.workflows)
+    ]
+
+
+def slowdowns(problem: SchedulingProblem, timetable: Timetable) -> list[float]:
+    """Return F_w/H_w of each workflow."""
+    ends = finishes(problem, timetable)
+    return [problem.slowdown(workflow, end) for workflow, end in enumerate(ends)]
+
+
+def value(problem: SchedulingProblem, timetable: Timetable) -> float:
+    """Return Req_q."""
+    return sorted(slowdowns(problem, timetable))[problem.workflows - problem.spare - 1]
+
+
+def kept(problem: SchedulingProblem, timetable: Timetable) -> list[int]:
+    """Return the ⌈q·n/100⌉ workflows that count, ascending; the others may take any time."""
+    ranked = sorted(enumerate(slowdowns(problem, timetable)), key=lambda pair: pair[::-1])
+    return sorted(workflow for workflow, _ in ranked[: problem.workflows - problem.spare])
+
+
+def scheduled_calls(problem: SchedulingProblem, timetable: Timetable) -> tuple[ScheduledCall, ...]:
+    """Return the rows of a `Schedule`."""
+    names = [spec.name for spec in problem.cluster.instances]
+    rows = []
+    for call, placed in zip(problem.calls, timetable, strict=True):
+        decodes = placed.d >= 0
+        times = dict(call.decodes)
+        rows.append(
+            ScheduledCall(
+                workflow=call.workflow,
+                call=call.index,
+                prefill=names[placed.option.p],
+                decode=names[placed.d] if decodes else None,
+                cached_tokens=placed.option.cached,
+                prefill_start=placed.start,
+                prefill_end=placed.prefilled,
+                transfer_start=placed.sent if decodes else None,
+                transfer_end=placed.finish - times[placed.d] if decodes else None,
+                finish=placed.finish,
+            )
+        )
+    return tuple(rows)

@@ -11,11 +11,25 @@ from hexsolve.models.problem import Role
 Objective = Literal["load", "cost", "slo"]
 
 
+BurstShare = Annotated[
+    float,
+    Field(
+        gt=0,
+        le=1,
+        description="most of a call class's calls that go to one instance, as a share: siblings "
+        "that start together meet there with this probability",
+    ),
+]
+
+
 class SingleCalls(Record):
     """Prefill one call at a time, first come first served, with a stated mean wait."""
 
     kind: Literal["single"] = "single"
-    wait_s: NonNegative = Field(description="mean queueing delay promised, s")
+    wait_s: NonNegative = Field(
+        description="mean wait promised to calls without siblings, and to the first of siblings, s"
+    )
+    burst_share: BurstShare = 1.0
 
 
 class BatchCycle(Record):
@@ -26,6 +40,7 @@ class BatchCycle(Record):
     wait_s: NonNegative = Field(
         description="mean delay because batches vary and calls meet the longer ones, s"
     )
+    burst_share: BurstShare = 1.0
 
 
 class DecodeStep(Record):
@@ -46,6 +61,7 @@ class MixedStep(Record):
     prefill_share: float = Field(gt=0, lt=1, description="share of time spent on prefill work")
     wait_s: NonNegative = Field(description="mean wait before a prompt's first chunk, s")
     batch_reference: float = Field(ge=1)
+    burst_share: BurstShare = 1.0
 
     @property
     def step_s(self) -> float:

@@ -9,10 +9,12 @@ from hexsolve.models.check.seconds import (
     chunked_prefill,
     decode_context,
     decode_steps,
+    decode_stretch,
     first_token_seconds,
     output_token_seconds,
     prefill_alone,
     prefill_seconds,
+    siblings_ahead,
 )
 from hexsolve.models.check.transfer import (
     bandwidth,
@@ -81,8 +83,10 @@ def promised_calls(problem: PlanningProblem, plan: Plan) -> dict[tuple[str, str]
         wait = sum(s.calls_per_s * _wait(s, problem) for s in entries) / rate
         ttft = sum(s.calls_per_s * first_token_seconds(s, problem) for s in entries) / rate
         step = sum(s.calls_per_s * output_token_seconds(s) for s in decodes) / rate
-        transfer = transfer_seconds_per_s(view, workflow.name, call) / rate
         steps = decode_steps(call)
+        if steps:
+            step += sum(s.calls_per_s * decode_stretch(s, problem) for s in decodes) / rate / steps
+        transfer = transfer_seconds_per_s(view, workflow.name, call) / rate
         promises[workflow.name, call.name] = CallPhases(
             wait=wait,
             ttft=ttft,
@@ -109,12 +113,13 @@ def promised_groups(problem: PlanningProblem, plan: Plan) -> list[GroupUse]:
 def _wait(serving: Serving, problem: PlanningProblem) -> float:
     match serving.group.operating_point:
         case SingleCalls() as point:
-            return point.wait_s
+            return point.wait_s + siblings_ahead(serving, problem)
         case BatchCycle() as point:
             # The rest of the batch in flight; the call's own batch counts as its prefill.
             return problem.workload.burstiness * point.cycle_s / 2.0 + point.wait_s
         case MixedStep() as point:
-            return point.wait_s + point.decode_step_s / 2.0
+            ahead = siblings_ahead(serving, problem)
+            return point.wait_s + point.decode_step_s / 2.0 + ahead
     raise ValueError(f"{serving.group.role} groups prefill nothing")
 
 
@@ -148,10 +153,7 @@ def _use(view: PlanView, group: GroupView) -> GroupUse:
         link = bandwidth(view.problem, group.engine)
         held = sum(
             s.calls_per_s
-            * (
-                prefill_seconds(s, given.prefill_token_budget)
-                + busy_transfer_seconds(view.problem, s.call, link)
-            )
+            * (prefill_seconds(s, view.problem) + busy_transfer_seconds(view.problem, s.call, link))
             * (s.call.new_tokens + s.call.cached_tokens)
             for s in group.servings
         )

@@ -120,7 +120,7 @@ def at_load(problem: PlanningProblem, plan: Plan, share: float) -> Plan:
         rates = np.zeros(len(traffic))
         for flow in group.flows:
             rates[names.index((flow.workflow, flow.call))] = share * flow.calls_per_s
-        point = settled(rules, candidate, group.count, rates).point
+        point = settled(rules, candidate, group.count, rates, share * plan.load).point
         flows = tuple(
             flow.model_copy(update={"calls_per_s": share * flow.calls_per_s})
             for flow in group.flows

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
-from tests.solver.oracle_counts import TOLERANCE, count_vectors
+from tests.solver.oracle_counts import TOLERANCE, count_vectors, spread_enough
 from tests.solver.oracle_lp import Array, FlowLP
 from tests.solver.oracle_rules import Candidate
 
@@ -62,9 +62,9 @@ def brute_force(
     found are not solved. Load 0 is always possible: `load` never returns None.
     """
     counts, costs = count_vectors(problem, candidates, max_total)
-    lp = FlowLP(problem, candidates)
+    lp = FlowLP(problem, candidates, None if objective == "load" else problem.load)
     if objective == "load":
-        return _most_load(problem, lp, counts)
+        return _most_load(problem, lp, counts[spread_enough(problem, candidates, counts)])
     if objective == "cost":
         return _least_cost(problem, lp, counts, costs)
     return _least_scale(problem, lp, counts)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexsolve.models.problem import PlanningProblem
-from tests.solver.oracle_rules import Candidate, can_stand
+from tests.solver.oracle_rules import Candidate, can_stand, least_instances
 
 MOST_VECTORS = 100_000
 TOLERANCE = 1e-9
@@ -78,3 +78,12 @@ def count_vectors(
     if max_total is not None:
         allowed &= counts.sum(axis=1) <= max_total
     return counts[allowed], prices[allowed]
+
+
+def spread_enough(
+    problem: PlanningProblem, candidates: Sequence[Candidate], counts: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Return which rows build none of a candidate, or enough to spread siblings over."""
+    least = np.array([least_instances(problem, candidate) for candidate in candidates])
+    enough: NDArray[np.bool_] = ((counts == 0) | (counts >= least)).all(axis=1)
+    return enough

@@ -18,14 +18,17 @@ from hexsolve.models.workload import CallClass, WorkflowClass
 from tests.solver.oracle_rules import (
     Candidate,
     bandwidth,
+    burst_share,
     can_stand,
     capacities,
     decode_steps,
     first_token_seconds,
     horizon,
+    last_sibling,
     may_serve,
     paths,
     per_token_seconds,
+    stretch,
     transfer_seconds,
 )
 
@@ -44,10 +47,17 @@ class Route:
 
 
 class FlowLP:
-    """The linear program in the flows; only `right(counts, …)` depends on the counts."""
+    """The linear program in the flows; only `right(counts, …)` depends on the counts.
 
-    def __init__(self, problem: PlanningProblem, candidates: Sequence[Candidate]):
+    `load` is the load to be carried. Where it is sought (None) the rule `siblings` is left out, and
+    counts below `least_instances` are to be.
+    """
+
+    def __init__(
+        self, problem: PlanningProblem, candidates: Sequence[Candidate], load: float | None
+    ):
         self.problem = problem
+        self.load = load
         self.candidates = candidates
         self.solved = 0
         self.calls = [(w, c) for w in problem.workload.classes for c in w.calls]
@@ -76,6 +86,7 @@ class FlowLP:
         for first, last in pairs:
             sender, receiver = self.candidates[first], self.candidates[last]
             seconds = first_token_seconds(problem, sender, call)
+            seconds += last_sibling(problem, sender, call) + stretch(problem, receiver, call)
             seconds += decode_steps(call) * per_token_seconds(receiver)
             if first != last:
                 links = [bandwidth(problem, c.engine) for c in (sender, receiver)]
@@ -101,7 +112,26 @@ class FlowLP:
                 # With nothing to spare, whatever the count, there may be no use: row ≤ 0.
                 rows.append(row / capacity if capacity > 0.0 else row)
                 owners.append(i if capacity > 0.0 else -1)
+            if self.load is not None:
+                siblings = self._siblings_rows(i, candidate, self.load)
+                rows += siblings
+                owners += [i] * len(siblings)
         return np.array(rows).reshape(-1, self.columns), np.array(owners, dtype=np.int64)
+
+    def _siblings_rows(self, i: int, candidate: Candidate, load: float) -> list[Array]:
+        """Return calls of a class with siblings over what an instance may take of them at `load`.
+
+        If a larger load can be carried within it, so can `load`, by the same routes.
+        """
+        rows = []
+        for call in [call for _, call in self.calls if call.parallel > 1.0]:
+            row = np.zeros(self.columns)
+            for column, route in enumerate(self.routes):
+                if route.call is call and route.first == i:
+                    row[column] = 1.0 / (burst_share(candidate) * load)
+            if row.any():
+                rows.append(row)
+        return rows
 
     def _demand_rows(self) -> Array:
         rows = np.zeros((len(self.calls), self.columns))

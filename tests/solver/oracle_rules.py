@@ -64,6 +64,65 @@ def chunked_seconds(problem: PlanningProblem, candidate: Candidate, call: CallCl
     return busy + chunks * point.decode_step_s
 
 
+def burst_share(candidate: Candidate) -> float:
+    point = candidate.operating_point
+    return 1.0 if isinstance(point, DecodeStep) else point.burst_share
+
+
+def least_instances(problem: PlanningProblem, candidate: Candidate) -> int:
+    """Fewest instances, if any, over which siblings that all go there are spread enough."""
+    able = [
+        call
+        for workflow in problem.workload.classes
+        for call in workflow.calls
+        if call.parallel > 1.0 and may_serve(problem, candidate, workflow, call)
+    ]
+    return math.ceil(1.0 / burst_share(candidate) - 1e-9) if able else 1
+
+
+def siblings_here(candidate: Candidate, call: CallClass) -> float:
+    """k: how many of its siblings a call meets at its instance."""
+    return burst_share(candidate) * max(0.0, call.parallel - 1.0)
+
+
+def last_sibling(problem: PlanningProblem, candidate: Candidate, call: CallClass) -> float:
+    """How much later than the mean call the last one of its siblings is."""
+    point = candidate.operating_point
+    if isinstance(point, DecodeStep) or call.parallel <= 1.0:
+        return 0.0
+    k, share = siblings_here(candidate, call), point.burst_share
+    instances = (1.0 - (1.0 - share) ** call.parallel) / share
+    if isinstance(point, BatchCycle):
+        return math.log(instances) * (point.wait_s + k * own_seconds(problem, candidate, call))
+    if isinstance(point, SingleCalls):
+        ahead = k / 2.0 * alone_seconds(candidate.engine, call) / candidate.engine.pp
+    else:
+        ahead = k / 2.0 * chunked_seconds(problem, candidate, call)
+        steps = math.ceil(call.new_tokens / problem.assumptions.chunk_tokens) * point.decode_step_s
+        wait = point.wait_s + ahead + stretch(problem, candidate, call)
+        return math.log(instances) * wait + share * k / 2.0 * steps
+    return math.log(instances) * (point.wait_s + ahead) + share * ahead
+
+
+def stretch(problem: PlanningProblem, candidate: Candidate, call: CallClass) -> float:
+    """How much chunks queued at its first token delay the end of a call with siblings."""
+    point = candidate.operating_point
+    if not isinstance(point, MixedStep) or call.parallel <= 1.0:
+        return 0.0
+    k, whole = siblings_here(candidate, call), chunked_seconds(problem, candidate, call)
+    work = prefill_work(call.new_tokens, call.cached_tokens)
+    busy = candidate.engine.mixed.prefill_seconds(call.new_tokens, work)
+    came = point.prefill_share * (point.wait_s + whole * (1.0 + k / 2.0))
+    return (k / 2.0 * busy + came) / (1.0 - point.prefill_share)
+
+
+def own_seconds(problem: PlanningProblem, candidate: Candidate, call: CallClass) -> float:
+    """m: the part of a prefill that a batch does not share."""
+    budget = problem.assumptions.prefill_token_budget
+    _, f1, f2 = candidate.engine.prefill.affine_upper(budget)
+    return f1 * call.new_tokens + f2 * prefill_work(call.new_tokens, call.cached_tokens)
+
+
 def capacities(
     problem: PlanningProblem, candidate: Candidate, call: CallClass
 ) -> list[tuple[float, float]]:
@@ -77,7 +136,8 @@ def capacities(
     pool = a.kv_fill_max * engine.kv_capacity_tokens
     beta = problem.workload.burstiness
     d, x, pp = decode_steps(call), mean_context(call), engine.pp
-    spread = 1.0 + call.new_tokens_cv**2
+    k = siblings_here(candidate, call)
+    spread = 1.0 + call.new_tokens_cv**2 + k
     network = (a.link_utilisation_max * link, kv_bytes(problem, call))
     if isinstance(point, SingleCalls | BatchCycle):
         s = alone_seconds(engine, call)
@@ -89,9 +149,10 @@ def capacities(
             queue = (wait, beta * (s / pp) ** 2 * spread + wait * s / pp)
             return [network, kv, queue, (a.prefill_utilisation_max, s / pp)]
         cycle = point.cycle_s
-        f0, f1, f2 = engine.prefill.affine_upper(a.prefill_token_budget)
-        own = f1 * call.new_tokens + f2 * prefill_work(call.new_tokens, call.cached_tokens)
-        kv = (pool, (cycle + point.wait_s + own + sent) * call.prompt_tokens + kept)
+        f0 = engine.prefill.affine_upper(a.prefill_token_budget)[0]
+        own = own_seconds(problem, candidate, call)
+        batch_end = cycle + point.wait_s + (1.0 + k) * own
+        kv = (pool, (batch_end + sent) * call.prompt_tokens + kept)
         batch = (a.prefill_utilisation_max * cycle - f0, cycle / pp * own)
         tokens = (float(pp * a.prefill_token_budget), cycle * call.new_tokens)
         rho = max(0.0, a.prefill_utilisation_max - f0 / cycle)
@@ -124,15 +185,16 @@ def capacities(
 
 def first_token_seconds(problem: PlanningProblem, candidate: Candidate, call: CallClass) -> float:
     point = candidate.operating_point
+    k = siblings_here(candidate, call)
     if isinstance(point, SingleCalls):
-        return point.wait_s + alone_seconds(candidate.engine, call)
+        alone, pp = alone_seconds(candidate.engine, call), candidate.engine.pp
+        return point.wait_s + alone + k / 2.0 * alone / pp
     if isinstance(point, BatchCycle):
-        budget = problem.assumptions.prefill_token_budget
-        _, f1, f2 = candidate.engine.prefill.affine_upper(budget)
-        own = f1 * call.new_tokens + f2 * prefill_work(call.new_tokens, call.cached_tokens)
+        own = (1.0 + k) * own_seconds(problem, candidate, call)
         return (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s + own + point.wait_s
     assert isinstance(point, MixedStep)
-    return point.wait_s + chunked_seconds(problem, candidate, call) + point.decode_step_s / 2.0
+    service = (1.0 + k / 2.0) * chunked_seconds(problem, candidate, call)
+    return point.wait_s + service + point.decode_step_s / 2.0
 
 
 def per_token_seconds(candidate: Candidate) -> float:

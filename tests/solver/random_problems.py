@@ -195,15 +195,18 @@ def _engines(
 def _point(
     rng: Random, problem: PlanningProblem, engine: EnginePerformance, role: Role
 ) -> SingleCalls | BatchCycle | DecodeStep | MixedStep:
+    share = 1.0 / float(rng.choice([1, 1, 2, 3]))
     if role == "prefill":
         if rng.random() < 0.5:
             # Rarely a wait of 0, at which nothing can be served.
-            return SingleCalls(wait_s=float(rng.choice([0.0, 0.1, 0.3, 0.5, 1.0, 3.0])))
+            wait = float(rng.choice([0.0, 0.1, 0.3, 0.5, 1.0, 3.0]))
+            return SingleCalls(wait_s=wait, burst_share=share)
         budget = problem.assumptions.prefill_token_budget
         overhead = engine.prefill.affine_upper(budget)[0]
         return BatchCycle(
             cycle_s=overhead * float(rng.uniform(0.8, 20.0)),
             wait_s=float(rng.choice([0.0, 0.3, 1.0, 3.0, 10.0])),
+            burst_share=share,
         )
     reference = float(rng.choice([1.0, 8.0, 32.0]))
     if role == "decode":
@@ -218,4 +221,5 @@ def _point(
         prefill_share=float(rng.uniform(0.1, 0.8)),
         wait_s=float(rng.choice([0.3, 1.0, 3.0])),
         batch_reference=reference,
+        burst_share=share,
     )

@@ -16,7 +16,7 @@ from hexsolve.models.plan import DecodeStep, Objective, SingleCalls
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.workload import CallClass, WorkflowClass, Workload
 from tests.solver.oracle import Candidate, brute_force
-from tests.solver.oracle_counts import count_vectors
+from tests.solver.oracle_counts import count_vectors, spread_enough
 from tests.solver.oracle_lp import FlowLP
 from tests.solver.oracle_plan import as_plan
 from tests.solver.random_problems import LLAMA_LIKE, random_candidates, random_problem
@@ -52,15 +52,18 @@ def test_short_cuts_change_nothing(seed: int) -> None:
     problem = random_problem(rng)
     candidates = random_candidates(rng, problem, most=4)
     counts, costs = count_vectors(problem, candidates)
-    lp = FlowLP(problem, candidates)
+    lp = FlowLP(problem, candidates, problem.load)
+    free = FlowLP(problem, candidates, None)
     paths = np.zeros((0, lp.columns))
     if problem.slo_scale is not None:
         paths = lp.path_rows(problem.slo_scale)
-    loads = [lp.most_load(row, paths, counts[:1])[0] for row in counts]
+    spread = counts[spread_enough(problem, candidates, counts)]
+    loads = [free.most_load(row, paths, counts[:1])[0] for row in spread]
     best = brute_force(problem, candidates, "load")
     assert best.objective == pytest.approx(max(loads), rel=1e-7, abs=1e-9)
 
     needed = problem.load * (1 - 1e-9)
+    loads = [lp.most_load(row, paths, counts[:1])[0] for row in counts]
     feasible = [cost for cost, load in zip(costs, loads, strict=True) if load >= needed]
     least = brute_force(problem, candidates, "cost")
     assert least.objective == (pytest.approx(min(feasible)) if feasible else None)

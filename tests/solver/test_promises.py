@@ -1,5 +1,7 @@
 """The queueing formulas behind a plan's promises, against simulation of one prefill instance."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from hexsolve.models.plan import (
     SingleCalls,
 )
 from hexsolve.models.problem import PlanningProblem
-from hexsolve.models.promised import CallPhases, promised_calls
+from hexsolve.models.promised import CallPhases, promised_calls, promised_workflows
 from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.workload import CallClass, WorkflowClass, Workload
@@ -33,8 +35,9 @@ CALL = CallClass(name="ask", new_tokens=100, output_tokens=2)
 CALLS = 8_000
 
 
-def problem(rate: float) -> PlanningProblem:
-    flow = WorkflowClass(name="chat", rate_per_s=rate, calls=(CALL,))
+def problem(rate: float, parallel: float) -> PlanningProblem:
+    call = CALL.model_copy(update={"parallel": parallel})
+    flow = WorkflowClass(name="chat", rate_per_s=rate / parallel, calls=(call,))
     return PROBLEM.model_copy(
         update={
             "gpus": tuple(each.model_copy(update={"nic_gb_s": 10.0}) for each in PROBLEM.gpus),
@@ -45,12 +48,22 @@ def problem(rate: float) -> PlanningProblem:
     )
 
 
-def promise_and_run(rate: float, point: OperatingPoint) -> tuple[CallPhases, CallPhases]:
-    posed = problem(rate)
+@dataclass(frozen=True)
+class Latency:
+    """Of a workflow, s."""
+
+    promised: float
+    observed: float
+
+
+def promise_and_run(
+    rate: float, point: OperatingPoint, parallel: float = 1.0
+) -> tuple[CallPhases, CallPhases, Latency]:
+    posed = problem(rate, parallel)
     rules = GroupRules(posed, Traffic.of(posed))
     start = rules.at(posed.engines[0], "prefill", point)
     assert start is not None
-    least = settled(rules, start, 1, np.array([rate])).point
+    least = settled(rules, start, 1, np.array([rate]), 1.0).point
     assert least != point
     flows = (CallFlow(workflow="chat", call="ask", calls_per_s=rate),)
     common = {"tp": 1, "pp": 1, "count": 1, "flows": flows}
@@ -68,17 +81,19 @@ def promise_and_run(rate: float, point: OperatingPoint) -> tuple[CallPhases, Cal
     )
     rng = np.random.default_rng(5)
     drawn = draw_workflows(posed.workload.classes, CALLS, rng)
-    arriving = compose_arrivals(drawn, poisson(rate), rng)
+    arriving = compose_arrivals(drawn, poisson(rate / parallel), rng)
     policy = make_policy("planned", PolicyOptions(plan))
     simulation = Simulation(deploy(posed, plan), arriving, policy, OraclePredictor())
-    observed = ObservedRun(simulation.run(), simulation.workflows).calls("chat")
+    run = ObservedRun(simulation.run(), simulation.workflows)
+    observed = run.calls("chat")
     assert observed is not None
-    return promised_calls(posed, plan)["chat", "ask"], observed
+    latency = Latency(promised_workflows(posed, plan)["chat"], run.latency("chat").mean)
+    return promised_calls(posed, plan)["chat", "ask"], observed, latency
 
 
 @pytest.mark.parametrize("rate", [3.0, 6.0])
 def test_one_call_at_a_time_waits_as_pollaczek_and_khinchine_say(rate):
-    promised, observed = promise_and_run(rate, SingleCalls(wait_s=5.0))
+    promised, observed, _ = promise_and_run(rate, SingleCalls(wait_s=5.0))
     busy = rate * 0.08
     assert promised.wait == pytest.approx(rate * 0.08**2 / (2.0 * (1.0 - busy)), rel=1e-6)
     assert observed.wait == pytest.approx(promised.wait, rel=0.1)
@@ -88,5 +103,19 @@ def test_one_call_at_a_time_waits_as_pollaczek_and_khinchine_say(rate):
 @pytest.mark.parametrize("rate", [3.0, 7.0, 11.0])
 def test_batches_delay_calls_no_more_than_promised_and_hardly_less(rate):
     """The formula lets an idle engine run empty batches, and keeps 5 % of the time free."""
-    promised, observed = promise_and_run(rate, BatchCycle(cycle_s=0.8, wait_s=20.0))
+    promised, observed, _ = promise_and_run(rate, BatchCycle(cycle_s=0.8, wait_s=20.0))
     assert observed.ttft < promised.ttft < 2.0 * observed.ttft
+
+
+@pytest.mark.parametrize("parallel", [3.0, 8.0])
+def test_siblings_wait_for_each_other_as_promised(parallel):
+    """All siblings at one instance: each waits for half the others, the workflow for the last."""
+    rate = 5.0
+    promised, observed, latency = promise_and_run(rate, SingleCalls(wait_s=5.0), parallel)
+    busy, met = rate * 0.08, parallel - 1.0
+    queue = rate * 0.08**2 * (1.0 + met) / (2.0 * (1.0 - busy))
+    assert promised.wait == pytest.approx(queue + met * 0.08 / 2.0, rel=1e-6)
+    assert observed.wait == pytest.approx(promised.wait, rel=0.1)
+    last = met * 0.08 / 2.0
+    assert latency.promised - promised.latency == pytest.approx(last, rel=1e-6)
+    assert latency.observed - observed.latency == pytest.approx(last, rel=0.1)

@@ -9,6 +9,7 @@ from hexsolve.models.check.seconds import (
     decode_steps,
     linear_step,
     mixed_token_seconds,
+    siblings_met,
 )
 from hexsolve.models.check.view import GroupView, PlanView
 from hexsolve.models.check.violation import Violation, at_most
@@ -61,11 +62,11 @@ def mixed_wait(view: PlanView) -> Iterator[Violation]:
         pressure = 0.0
         for serving in group.servings:
             service = chunked_prefill(serving, view.problem.assumptions)
-            square = service**2 * (1.0 + serving.call.new_tokens_cv**2)
+            square = service**2 * (1.0 + serving.call.new_tokens_cv**2 + siblings_met(serving))
             waits = view.problem.workload.burstiness * square + 2.0 * point.wait_s * service
             pressure += serving.calls_per_s * waits
         limit = 2.0 * point.wait_s * group.group.count
-        what = "Σ flow·(β·E[S²] + 2W·E[S]) is"
+        what = "Σ flow·(β·(E[S²] + k·E[S]²) + 2W·E[S]) is"
         yield from at_most("mixed_wait", pressure, limit, "s", group.ids, what)
 
 

@@ -8,13 +8,14 @@ from hexsolve.models.check.seconds import (
     decode_steps,
     prefill_alone,
     prefill_seconds,
+    siblings_met,
 )
 from hexsolve.models.check.transfer import bandwidth, busy_transfer_seconds
 from hexsolve.models.check.view import PlanView
 from hexsolve.models.check.violation import Violation, at_most
 from hexsolve.models.plan import BatchCycle, SingleCalls
 
-WAIT = "Σ flow·(β·E[S²] + 2W·E[S]) is"
+WAIT = "Σ flow·(β·(E[S²] + k·E[S]²) + 2W·E[S]) is"
 
 
 def prefill_wait(view: PlanView) -> Iterator[Violation]:
@@ -22,8 +23,9 @@ def prefill_wait(view: PlanView) -> Iterator[Violation]:
 
     A stage's service time is s/pp with coefficient of variation cv. With arrival rate λ per
     instance and utilisation ρ the mean wait of M/G/1 is ``λ·E[S²] / (2·(1 − ρ))`` (Pollaczek,
-    Khinchine), times β for bursts. Multiplied out with W promised:
-    ``Σ flow·(β·E[S²] + 2W·E[S]) ≤ 2W·N``.
+    Khinchine), times β for bursts. Where a call meets k siblings, calls bring E[S²] + k·E[S]² each
+    (M^X/G/1). Multiplied out with W promised:
+    ``Σ flow·(β·(E[S²] + k·E[S]²) + 2W·E[S]) ≤ 2W·N``.
     """
     for group in view.groups:
         point = group.group.operating_point
@@ -31,7 +33,7 @@ def prefill_wait(view: PlanView) -> Iterator[Violation]:
             pressure = 0.0
             for serving in group.servings:
                 stage = prefill_alone(serving.engine, serving.call) / group.group.pp
-                square = stage**2 * (1.0 + serving.call.new_tokens_cv**2)
+                square = stage**2 * (1.0 + serving.call.new_tokens_cv**2 + siblings_met(serving))
                 waits = view.problem.workload.burstiness * square + 2.0 * point.wait_s * stage
                 pressure += serving.calls_per_s * waits
             limit = 2.0 * point.wait_s * group.group.count
@@ -87,7 +89,7 @@ def prefill_cycle_wait(view: PlanView) -> Iterator[Violation]:
             variation = sum(
                 s.calls_per_s
                 * batch_share(s.engine, s.call, given.prefill_token_budget) ** 2
-                * (1.0 + s.call.new_tokens_cv**2)
+                * (1.0 + s.call.new_tokens_cv**2 + siblings_met(s))
                 / group.group.pp
                 for s in group.servings
             )
@@ -121,7 +123,7 @@ def prefill_kv(view: PlanView) -> Iterator[Violation]:
                 sent = busy_transfer_seconds(
                     view.problem, call, bandwidth(view.problem, group.engine)
                 )
-                active = prefill_seconds(serving, assumptions.prefill_token_budget) + sent
+                active = prefill_seconds(serving, view.problem) + sent
                 idle = call.tool_seconds + decode_steps(call) * assumptions.reference_tpot_s
                 prompt = call.new_tokens + call.cached_tokens
                 kept = idle * call.cached_tokens / call.parallel

@@ -6,7 +6,9 @@ from hexsolve.models.check.packing import nodes_needed
 from hexsolve.models.check.seconds import (
     decode_alone,
     decode_steps,
+    decode_stretch,
     first_token_seconds,
+    last_sibling_seconds,
     output_token_seconds,
     prefill_alone,
 )
@@ -27,14 +29,29 @@ def call_latency(view: PlanView, workflow: WorkflowClass, call: CallClass) -> fl
         seconds_per_s += serving.calls_per_s * first_token_seconds(serving, view.problem)
     for serving in view.servings(workflow.name, call.name, "decode", "mixed"):
         decode = decode_steps(call) * output_token_seconds(serving)
+        decode += decode_stretch(serving, view.problem)
         seconds_per_s += serving.calls_per_s * decode
     return seconds_per_s / demanded
 
 
+def last_sibling_lag(view: PlanView, workflow: WorkflowClass, call: CallClass) -> float:
+    """Return how much later than the mean call the last of its siblings is, s; 0 at load 0."""
+    demanded = view.plan.load * workflow.rate_per_s * call.repeat * call.parallel
+    if demanded <= 0.0:
+        return 0.0
+    servings = view.servings(workflow.name, call.name, "prefill", "mixed")
+    lags = sum(s.calls_per_s * last_sibling_seconds(s, view.problem) for s in servings)
+    return lags / demanded
+
+
 def workflow_latency(view: PlanView, workflow: WorkflowClass) -> float:
-    """Return the longest path of mean latencies through a workflow class, s."""
+    """Return the longest path of mean latencies, last siblings', through a workflow class, s."""
     return _longest_path(
-        workflow, {call.name: call_latency(view, workflow, call) for call in workflow.calls}
+        workflow,
+        {
+            call.name: call_latency(view, workflow, call) + last_sibling_lag(view, workflow, call)
+            for call in workflow.calls
+        },
     )
 
 

@@ -53,13 +53,79 @@ def batch_share(engine: EnginePerformance, call: CallClass, token_budget: float)
     return per_token * call.new_tokens + c.p2 * token_pairs(call)
 
 
-def prefill_seconds(serving: Serving, token_budget: float) -> float:
+def siblings_met(serving: Serving) -> float:
+    """Return k, the siblings that a call meets at its instance on average."""
+    point = serving.group.operating_point
+    assert not isinstance(point, DecodeStep)
+    return max(serving.call.parallel - 1.0, 0.0) * point.burst_share
+
+
+def siblings_ahead(serving: Serving, problem: PlanningProblem) -> float:
+    """Return the mean time that a call waits for siblings started together with it, s."""
+    point = serving.group.operating_point
+    met = siblings_met(serving)
+    if isinstance(point, SingleCalls):
+        # Half of those met are ahead in the queue.
+        return 0.5 * met * prefill_alone(serving.engine, serving.call) / serving.group.pp
+    if isinstance(point, BatchCycle):
+        # All those met are in the call's own batch.
+        budget = problem.assumptions.prefill_token_budget
+        return met * batch_share(serving.engine, serving.call, budget)
+    return 0.5 * met * chunked_prefill(serving, problem.assumptions)
+
+
+def last_sibling_seconds(serving: Serving, problem: PlanningProblem) -> float:
+    """Return how much later than the mean the last of a call's siblings is, s.
+
+    Drawn one by one, siblings find the instance that each of the earlier ones found with
+    probability φ, so that j of them are at ``1 + (1 − φ) + … + (1 − φ)^(j − 1)`` instances.
+    """
+    point = serving.group.operating_point
+    assert not isinstance(point, DecodeStep)
+    parallel, share = serving.call.parallel, point.burst_share
+    if parallel <= 1.0:
+        return 0.0
+    elsewhere = 1.0 - share
+    instances = (1.0 - math.pow(elsewhere, parallel)) / (1.0 - elsewhere)
+    ahead = siblings_ahead(serving, problem)
+    lag = math.log(instances) * (point.wait_s + ahead + decode_stretch(serving, problem))
+    if isinstance(point, SingleCalls):
+        return lag + share * ahead
+    if isinstance(point, MixedStep):
+        # The first prefilled decodes while those behind it are prefilled, and ends hardly sooner.
+        return lag + share * (ahead - siblings_behind(serving))
+    return lag
+
+
+def siblings_behind(serving: Serving) -> float:
+    """Return the mean chunk work of siblings behind a call in a mixed engine's queue, s."""
+    return 0.5 * siblings_met(serving) * chunk_seconds(serving.engine, serving.call)
+
+
+def decode_stretch(serving: Serving, problem: PlanningProblem) -> float:
+    """Return by how much chunks queued at its first token delay the end of a call, s.
+
+    They belong to siblings behind it and, on average a share ε of the time since it came, to calls
+    that came after it; while they are worked off, others come: over 1 − ε.
+    """
+    point = serving.group.operating_point
+    if not isinstance(point, MixedStep) or serving.call.parallel <= 1.0:
+        return 0.0
+    since = point.wait_s + chunked_prefill(serving, problem.assumptions)
+    since += siblings_ahead(serving, problem)
+    queued = siblings_behind(serving) + point.prefill_share * since
+    return queued / (1.0 - point.prefill_share)
+
+
+def prefill_seconds(serving: Serving, problem: PlanningProblem) -> float:
     """Return z, from the start of a call's prefill batch to its end, s: alone, or with others."""
     point = serving.group.operating_point
     if isinstance(point, SingleCalls):
         return prefill_alone(serving.engine, serving.call)
     assert isinstance(point, BatchCycle)
-    return point.cycle_s + point.wait_s + batch_share(serving.engine, serving.call, token_budget)
+    budget = problem.assumptions.prefill_token_budget
+    own = batch_share(serving.engine, serving.call, budget)
+    return point.cycle_s + point.wait_s + own + siblings_ahead(serving, problem)
 
 
 def decode_alone(engine: EnginePerformance, call: CallClass) -> float:
@@ -104,15 +170,17 @@ def mixed_token_seconds(point: MixedStep) -> float:
 def first_token_seconds(serving: Serving, problem: PlanningProblem) -> float:
     """Return the mean time to first token that a prefill or mixed group promises, s."""
     point = serving.group.operating_point
+    ahead = siblings_ahead(serving, problem)
     if isinstance(point, SingleCalls):
-        return point.wait_s + prefill_alone(serving.engine, serving.call)
+        return point.wait_s + prefill_alone(serving.engine, serving.call) + ahead
     if isinstance(point, BatchCycle):
         budget = problem.assumptions.prefill_token_budget
         own = batch_share(serving.engine, serving.call, budget)
-        return (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s + own + point.wait_s
+        cycles = (1.0 + problem.workload.burstiness / 2.0) * point.cycle_s
+        return cycles + own + point.wait_s + ahead
     assert isinstance(point, MixedStep)
     chunks = chunked_prefill(serving, problem.assumptions)
-    return point.wait_s + chunks + point.decode_step_s / 2.0
+    return point.wait_s + chunks + point.decode_step_s / 2.0 + ahead
 
 
 def output_token_seconds(serving: Serving) -> float:

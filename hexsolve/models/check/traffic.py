@@ -6,6 +6,7 @@ from hexsolve.models.check.seconds import first_token_seconds, output_token_seco
 from hexsolve.models.check.transfer import bandwidth, kv_bytes
 from hexsolve.models.check.view import PlanView
 from hexsolve.models.check.violation import Violation, at_most, equal
+from hexsolve.models.plan import DecodeStep
 
 
 def demand(view: PlanView) -> Iterator[Violation]:
@@ -42,6 +43,26 @@ def link(view: PlanView) -> Iterator[Violation]:
         yield from at_most("link", used, limit, "bytes/s", group.ids, "the network carries")
 
 
+def siblings(view: PlanView) -> Iterator[Violation]:
+    """Require that no instance gets more of a burst than its operating point takes in.
+
+    Split at random, an instance gets the share of the siblings that it serves of their class.
+    """
+    for group in view.groups:
+        point = group.group.operating_point
+        if isinstance(point, DecodeStep):
+            continue
+        for serving in group.servings:
+            call = serving.call
+            if call.parallel > 1.0:
+                rate = view.plan.load * serving.workflow.rate_per_s * call.repeat * call.parallel
+                each = serving.calls_per_s / group.group.count
+                what = "an instance serves"
+                yield from at_most(
+                    "siblings", each, point.burst_share * rate, "calls/s", serving.ids, what
+                )
+
+
 def ttft(view: PlanView) -> Iterator[Violation]:
     """Require the time to first token within its limit wherever a class's calls go."""
     for group in view.groups:
@@ -66,4 +87,4 @@ def tpot(view: PlanView) -> Iterator[Violation]:
                 )
 
 
-TRAFFIC_RULES = (demand, call_fits, link, ttft, tpot)
+TRAFFIC_RULES = (demand, call_fits, siblings, link, ttft, tpot)

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hexsolve.models.latency import EnginePerformance
-from hexsolve.models.plan import OperatingPoint
+from hexsolve.models.plan import DecodeStep, OperatingPoint
 from hexsolve.models.problem import PlanningProblem, Role
 from hexsolve.solver.placement.traffic import Traffic, Vector
 
 Mask = NDArray[np.bool_]
+# What differs by less is the same number, rounded on another way.
+ROUNDING = 1.0 + 1e-12
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,8 @@ class Candidate:
     ttft, decode_seconds : Vector
         Promised time to first token, and from first to last token, per class, s. Zero for
         the phase that the role does not do.
+    lag : Vector
+        How much later than the mean the last of a call's siblings is, s.
     bandwidth : float
         Network bandwidth of one instance, bytes/s.
     serves : Mask
@@ -45,6 +49,7 @@ class Candidate:
     decode_seconds: Vector
     bandwidth: float
     serves: Mask
+    lag: Vector
     key: str = ""
 
     @property
@@ -54,8 +59,13 @@ class Candidate:
 
     @property
     def latency(self) -> Vector:
-        """Time to first token plus decode time, s per class."""
-        return self.ttft + self.decode_seconds
+        """Time to first token plus decode time, of the last of siblings, s per class."""
+        return self.ttft + self.decode_seconds + self.lag
+
+    @property
+    def burst_share(self) -> float:
+        """``φ``: most of a class with siblings that one instance may serve, as a share."""
+        return 1.0 if isinstance(self.point, DecodeStep) else self.point.burst_share
 
 
 def engine_key(engine: EnginePerformance) -> str:
@@ -109,8 +119,9 @@ def without_dominated(candidates: list[Candidate], most: Vector | None = None) -
     """Return the candidates of one engine and role that no other one dominates.
 
     A candidate is dominated when another serves at least the same classes, is nowhere slower,
-    and can do with as many instances: each of its rules is implied by one of the candidate's,
-    or a single instance of it can serve everything there is. Of equal ones the first stays.
+    and can do with as many instances: it spreads siblings no wider, and each of its rules is
+    implied by one of the candidate's, or a single instance of it can serve everything there is.
+    Of equal ones the first stays.
 
     Parameters
     ----------
@@ -132,8 +143,10 @@ def without_dominated(candidates: list[Candidate], most: Vector | None = None) -
 
 def _dominates(better: Candidate, worse: Candidate, most: Vector | None) -> bool:
     columns = worse.serves
+    if better.burst_share < worse.burst_share:
+        return False
     if not (
-        bool((better.latency[columns] <= worse.latency[columns]).all())
+        bool((better.latency[columns] <= worse.latency[columns] * ROUNDING).all())
         and bool(better.serves[columns].all())
     ):
         return False
@@ -141,7 +154,7 @@ def _dominates(better: Candidate, worse: Candidate, most: Vector | None) -> bool
         float(values[columns] @ most[columns]) <= 1.0 for values in better.usage.values()
     ):
         return True
-    theirs = np.array([values[columns] for values in worse.usage.values()])
+    theirs = ROUNDING * np.array([values[columns] for values in worse.usage.values()])
     return all(
         bool((values[columns] <= theirs).all(axis=1).any()) for values in better.usage.values()
     )

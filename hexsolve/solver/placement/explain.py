@@ -91,12 +91,12 @@ def bottleneck(solution: Solution, budget: Budget | None = None) -> Bottleneck |
         task.traffic,
         task.candidates,
         "load",
-        Variation(ignore=frozenset({"inventory", "budget"})),
+        Variation(
+            ignore=frozenset({"inventory", "budget"}),
+            counts={column: counts[column] for column in chosen},
+        ),
         chosen,
     )
-    for column in chosen:
-        formulation.count[column].lowBound = counts[column]
-        formulation.count[column].upBound = counts[column]
     run = HiGHS().relax(formulation.model, budget or Budget(time_s=10.0))
     if run.objective is None or run.objective <= 0:
         return None

@@ -44,7 +44,7 @@ def extract_plan(formulation: Formulation, settle: bool | None = None) -> Plan:
             [flows.get((row, column), 0.0) * traffic.rate[row] for row in range(len(traffic))]
         )
         if settle:
-            chosen = settled(rules, candidates[column], counts[column], rates)
+            chosen = settled(rules, candidates[column], counts[column], rates, load)
             candidates[column] = replace(chosen, key=candidates[column].key)
         groups.append(_group(candidates[column], counts[column], traffic, rates))
     latency = workflow_latencies(problem, traffic, candidates, flows, load)

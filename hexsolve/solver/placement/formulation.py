@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
 import pulp
 
 from hexsolve.models.hardware import NodePool
@@ -42,11 +43,14 @@ class Variation:
         GPU type → (nodes, GPUs in each) added to the inventory.
     buy : frozenset of str
         GPU types of which further nodes may be bought; the objective becomes the GPUs bought.
+    counts : dict of int to int
+        Instances per candidate, where they are given.
     """
 
     ignore: frozenset[str] = frozenset()
     extra_nodes: dict[str, tuple[int, int]] = field(default_factory=dict)
     buy: frozenset[str] = frozenset()
+    counts: dict[int, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -198,7 +202,21 @@ class Formulation:
             if not ("link" in ignored and rule == "link")
             and not ("kv" in ignored and rule.endswith("_kv"))
         }
+        if not isinstance(self.load, pulp.LpVariable):
+            for row in self._bursts(column):
+                most = candidate.burst_share * self.load * self.rate[row]
+                usage[f"siblings_c{row}"] = np.where(
+                    np.arange(len(self.traffic)) == row, 1 / most, 0.0
+                )
         return binding_rules(usage, candidate.serves)
+
+    def _bursts(self, column: int) -> list[int]:
+        """Return the classes with siblings of which one instance may not serve all calls."""
+        candidate = self.candidates[column]
+        if candidate.burst_share >= 1.0:
+            return []
+        bursts = candidate.serves & (self.traffic.others > 0.0)
+        return [int(row) for row in np.flatnonzero(bursts)]
 
     # -- building ------------------------------------------------------------------------
 
@@ -362,6 +380,8 @@ class Formulation:
             candidate = self.candidates[column]
             count = self._variable(f"count_{candidate.key}", pulp.LpInteger)
             self.count[column] = count
+            if column in self.variation.counts:
+                count.lowBound = count.upBound = self.variation.counts[column]
             for name, coefficient in self.inventory(column):
                 self.rows[name].terms.append((count, coefficient))
             if "budget" in self.rows:
@@ -382,6 +402,36 @@ class Formulation:
                 for rule, share in shares.items():
                     self.rows[f"{rule}_{candidate.key}"].terms.append((flow, share))
                 self._serve_only_where_built(row, column, max(shares.values()))
+            if isinstance(self.load, pulp.LpVariable):
+                self._spread_siblings(column, self.load)
+
+    def _spread_siblings(self, column: int, load: pulp.LpVariable) -> None:
+        """Write the rule `siblings` where the load is a variable.
+
+        ``flow ≤ φ · θ · count`` is linear where counts are given. Elsewhere ``count ≥ 1/φ`` (or no
+        instance at all) stands for it, which implies it as ``flow ≤ θ``.
+        """
+        key, count = self.candidates[column].key, self.count[column]
+        bursts, share = self._bursts(column), self.candidates[column].burst_share
+        if column in self.variation.counts:
+            for row in bursts:
+                name, most = f"siblings_c{row}_{key}", share * self.variation.counts[column]
+                flow = self.flow[row, column]
+                self._row(name, pulp.LpConstraintLE, 0.0, (flow, 1.0), (load, -most))
+        elif bursts:
+            used = self.model.add_variable(f"used_{key}", 0, 1, pulp.LpInteger)
+            least, most = math.ceil(1.0 / share - 1e-9), self._most_instances(column)
+            name = f"siblings_{key}"
+            self._row(name, pulp.LpConstraintLE, 0.0, (used, float(least)), (count, -1.0))
+            name = f"used_{key}"
+            self._row(name, pulp.LpConstraintLE, 0.0, (count, 1.0), (used, -float(most)))
+
+    def _most_instances(self, column: int) -> int:
+        engine = self.candidates[column].engine
+        extra, size = self.variation.extra_nodes.get(engine.gpu, (0, 0))
+        pool = self._pools[engine.gpu]
+        stages = pool.nodes * (pool.gpus_per_node // engine.tp) + extra * (size // engine.tp)
+        return stages // engine.pp
 
     def _serve_only_where_built(self, row: int, column: int, share: float) -> None:
         """Add the valid inequality ``flow ≤ θ · count`` where no rule implies it.

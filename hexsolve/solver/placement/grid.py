@@ -7,10 +7,11 @@ import numpy as np
 
 from hexsolve.models.latency import EnginePerformance
 from hexsolve.models.plan import BatchCycle, DecodeStep, MixedStep, OperatingPoint, SingleCalls
-from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.problem import PlanningProblem, Role
 from hexsolve.models.standalone import buildable
 from hexsolve.solver.placement.candidates import Candidate, without_dominated
 from hexsolve.solver.placement.rules import GroupRules
+from hexsolve.solver.placement.siblings import met
 from hexsolve.solver.placement.traffic import Traffic, Vector
 
 # Utilisations at which an average mix would wait for the offered mean wait. The last one is
@@ -20,6 +21,8 @@ CYCLES_PER_FIXED_TIME = (5.0, 12.0, 30.0)
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024)
 MIXED_BATCH_SIZES = (1, 8, 32, 64, 128, 256, 512)
 MIXED_PREFILL_SHARE = (0.1, 0.25, 0.45, 0.65)
+# Over how many instances siblings are spread at least, where there are siblings.
+BURST_INSTANCES = (1, 2, 3, 5, 10, 30)
 
 
 def candidate_groups(
@@ -48,11 +51,7 @@ def candidate_groups(
     found: list[Candidate] = []
     for engine in buildable(problem):
         for role in problem.roles:
-            points = {
-                "prefill": _prefill_points,
-                "decode": _decode_points,
-                "mixed": _mixed_points,
-            }[role](rules, engine)
+            points = _points(rules, engine, role)
             made = [rules.at(engine, role, point) for point in points]
             found.extend(without_dominated([c for c in made if c is not None], most))
     return numbered(found)
@@ -63,26 +62,56 @@ def numbered(candidates: list[Candidate]) -> list[Candidate]:
     return [replace(candidate, key=f"g{index}") for index, candidate in enumerate(candidates)]
 
 
-def _prefill_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:
+def _points(rules: GroupRules, engine: EnginePerformance, role: Role) -> Iterator[OperatingPoint]:
+    if role == "decode":
+        yield from _decode_points(rules, engine)
+        return
+    for share in _burst_shares(rules, engine):
+        if role == "prefill":
+            yield from _prefill_points(rules, engine, share)
+        else:
+            yield from _mixed_points(rules, engine, share)
+
+
+def _burst_shares(rules: GroupRules, engine: EnginePerformance) -> list[float]:
+    """Return shares of a burst that one instance may get; all of it where there are no bursts.
+
+    No smaller ones than instances of the engine need if they serve all calls and the inventory has
+    one node more, which is what `exact_gains` asks about.
+    """
+    if not bool((rules.traffic.others > 0.0).any()):
+        return [1.0]
+    pool = next(pool for pool in rules.problem.cluster.pools if pool.gpu == engine.gpu)
+    most = (pool.nodes + 1) * (pool.gpus_per_node // engine.tp) // engine.pp
+    return [1.0 / spread for spread in BURST_INSTANCES if spread <= most]
+
+
+def _prefill_points(
+    rules: GroupRules, engine: EnginePerformance, share: float
+) -> Iterator[OperatingPoint]:
     seconds = rules.prefill_seconds(engine)
-    waits = _waits(rules, seconds / engine.pp, PREFILL_UTILISATION)
-    slack = rules.traffic.ttft_limit - seconds
+    busy = seconds / engine.pp
+    waits = _waits(rules, busy, share, PREFILL_UTILISATION)
+    slack = rules.traffic.ttft_limit - seconds - met(rules.traffic, share) * busy / 2.0
     for wait in _sorted_unique([*waits, *slack[np.isfinite(slack) & (slack > 0)]]):
-        yield SingleCalls(wait_s=wait)
+        yield SingleCalls(wait_s=wait, burst_share=share)
     fixed = rules.fixed_seconds(engine)
     if fixed > 0:
         for factor in CYCLES_PER_FIXED_TIME:
-            wait = _cycle_wait(rules, engine, factor * fixed)
+            wait = _cycle_wait(rules, engine, factor * fixed, share)
             if wait > 0.0:
-                yield BatchCycle(cycle_s=factor * fixed, wait_s=wait)
+                yield BatchCycle(cycle_s=factor * fixed, wait_s=wait, burst_share=share)
 
 
-def _cycle_wait(rules: GroupRules, engine: EnginePerformance, cycle: float) -> float:
+def _cycle_wait(
+    rules: GroupRules, engine: EnginePerformance, cycle: float, burst_share: float
+) -> float:
     """Return the wait at which the length of the cycle and the wait bind together, s."""
     rate = rules.traffic.rate
     marginal = rules.marginal_seconds(engine) / engine.pp
     share = rules.assumptions.prefill_utilisation_max - rules.fixed_seconds(engine) / cycle
-    variation = share * float(rate @ rules.cycle_variation(engine)) / float(rate @ marginal)
+    square = float(rate @ rules.cycle_variation(engine, burst_share))
+    variation = share * square / float(rate @ marginal)
     return rules.cycle_excess(engine, cycle) * variation
 
 
@@ -100,7 +129,9 @@ def _decode_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[Ope
         yield DecodeStep(step_s=step, batch_reference=steps[step])
 
 
-def _mixed_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:
+def _mixed_points(
+    rules: GroupRules, engine: EnginePerformance, burst_share: float
+) -> Iterator[OperatingPoint]:
     traffic = rules.traffic
     context = _mean_context(traffic)
     for share in MIXED_PREFILL_SHARE:
@@ -116,17 +147,22 @@ def _mixed_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[Oper
         for delta in sorted(steps):
             chunks = np.ceil(traffic.new / rules.assumptions.chunk_tokens)
             service = rules.mixed_prefill_work(engine) + chunks * delta
-            for wait in _mixed_waits(rules, engine, share, service):
+            for wait in _mixed_waits(rules, engine, share, service, burst_share):
                 yield MixedStep(
                     decode_step_s=delta,
                     prefill_share=share,
                     wait_s=wait,
                     batch_reference=steps[delta],
+                    burst_share=burst_share,
                 )
 
 
 def _mixed_waits(
-    rules: GroupRules, engine: EnginePerformance, share: float, service: Vector
+    rules: GroupRules,
+    engine: EnginePerformance,
+    share: float,
+    service: Vector,
+    burst_share: float,
 ) -> list[float]:
     """Return the waits at which the share of prefill work and the queue bind together."""
     rate = rules.traffic.rate
@@ -134,13 +170,15 @@ def _mixed_waits(
     utilisation = share * float(rate @ service) / float(rate @ work)
     if utilisation >= rules.assumptions.prefill_utilisation_max:
         return []
-    return _waits(rules, service, (utilisation,))
+    return _waits(rules, service, burst_share, (utilisation,))
 
 
-def _waits(rules: GroupRules, busy: Vector, utilisations: tuple[float, ...]) -> list[float]:
+def _waits(
+    rules: GroupRules, busy: Vector, burst_share: float, utilisations: tuple[float, ...]
+) -> list[float]:
     """Return Pollaczek–Khinchine waits of the average mix at given utilisations, s."""
     rate = rules.traffic.rate
-    second = rules.burstiness * float(rate @ (busy**2 * rules.traffic.spread))
+    second = rules.burstiness * float(rate @ (busy**2 * rules.spread(burst_share)))
     residual = second / (2.0 * float(rate @ busy))
     return [residual * level / (1.0 - level) for level in utilisations]
 

@@ -37,11 +37,8 @@ def repaired(task: Task, formulation: Formulation, budget: Budget) -> Plan | Non
         scale = (formulation.scale.varValue or 0.0) * (1.0 + MARGIN)
         problem = problem.model_copy(update={"slo_scale": scale})
     ignore = frozenset({"inventory", "budget"})
-    again = Formulation(
-        problem, task.traffic, task.candidates, "load", Variation(ignore=ignore), chosen
-    )
-    for column in chosen:
-        again.count[column].lowBound = again.count[column].upBound = counts[column]
+    given = Variation(ignore=ignore, counts={column: counts[column] for column in chosen})
+    again = Formulation(problem, task.traffic, task.candidates, "load", given, chosen)
     most = HiGHS().relax(again.model, budget, exact=True).objective
     if most is None or most <= 0.0:
         return None

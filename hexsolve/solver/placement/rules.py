@@ -1,5 +1,7 @@
 """The rules of one group, as usage vectors; the mathematics is in docs/planning-model.md."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hexsolve.models.assumptions import PlanningAssumptions
@@ -7,6 +9,7 @@ from hexsolve.models.latency import EnginePerformance
 from hexsolve.models.plan import BatchCycle, DecodeStep, MixedStep, OperatingPoint, SingleCalls
 from hexsolve.models.problem import PlanningProblem, Role
 from hexsolve.models.standalone import instance_bandwidth
+from hexsolve.solver.placement import siblings
 from hexsolve.solver.placement.candidates import Candidate, engine_key
 from hexsolve.solver.placement.traffic import Traffic, Vector
 
@@ -71,27 +74,32 @@ class GroupRules:
     def single(self, engine: EnginePerformance, point: SingleCalls) -> Candidate | None:
         """Prefill one call at a time with mean wait W (Pollaczek–Khinchine, linear at fixed W).
 
-        ``W = β · Σ flow · E[S²] / (2 · (N − Σ flow · E[S]))`` per N instances, solved for N.
-        Nothing can be served without any wait.
+        ``W = β · Σ flow · (E[S²] + k·E[S]²) / (2 · (N − Σ flow · E[S]))`` per N instances, solved
+        for N (batch arrivals, see docs/planning-model.md). Half of the k siblings at a call's
+        instance go before it. Nothing can be served without any wait.
         """
         if point.wait_s <= 0.0:
             return None
         seconds = self.prefill_seconds(engine)
         busy = seconds / engine.pp
-        second_moment = self.burstiness * busy**2 * self.traffic.spread
+        second_moment = self.burstiness * busy**2 * self.spread(point.burst_share)
+        together = siblings.met(self.traffic, point.burst_share) * busy / 2.0
         usage = {
             "prefill_wait": busy + second_moment / (2.0 * point.wait_s),
             "prefill_utilisation": busy / self.assumptions.prefill_utilisation_max,
             **self._prefill_pool_and_link(engine, seconds),
         }
-        return self._candidate(engine, "prefill", point, usage, point.wait_s + seconds)
+        lag = siblings.last(self.traffic, point.burst_share, point.wait_s + together, together)
+        ttft = point.wait_s + seconds + together
+        return self._candidate(engine, "prefill", point, usage, ttft, lag=lag)
 
     def cycle(self, engine: EnginePerformance, point: BatchCycle) -> Candidate | None:
         """Prefill in back-to-back batches of mean duration D (gated service).
 
         A batch lasts at most ``f0 + Σ m``; the fixed part f0 is paid once per cycle. A call
-        waits for the rest of the batch in flight (``β · D/2``) and then for its own (``D + m``),
-        and W more because batches vary (see `cycle_excess`). Nothing is served without any wait.
+        waits for the rest of the batch in flight (``β · D/2``) and then for its own (``D + m``, and
+        ``k·m`` of siblings), and W more because batches vary (see `cycle_excess`). Nothing is
+        served without any wait.
         """
         if point.wait_s <= 0.0:
             return None
@@ -100,17 +108,21 @@ class GroupRules:
         offered = self.assumptions.prefill_utilisation_max - self.fixed_seconds(engine) / duration
         if offered <= 0.0:
             return None
-        excess = self.cycle_excess(engine, duration) * self.cycle_variation(engine)
+        share = point.burst_share
+        excess = self.cycle_excess(engine, duration) * self.cycle_variation(engine, share)
+        together = siblings.met(self.traffic, share) * marginal
         usage = {
             "prefill_cycle": marginal / engine.pp / offered,
             "prefill_cycle_wait": excess / point.wait_s,
             "prefill_token_budget": duration
             * self.traffic.new
             / (engine.pp * self.assumptions.prefill_token_budget),
-            **self._prefill_pool_and_link(engine, duration + point.wait_s + marginal),
+            **self._prefill_pool_and_link(engine, duration + point.wait_s + marginal + together),
         }
-        ttft = (1.0 + self.burstiness / 2.0) * duration + marginal + point.wait_s
-        return self._candidate(engine, "prefill", point, usage, ttft)
+        ttft = (1.0 + self.burstiness / 2.0) * duration + marginal + point.wait_s + together
+        # Siblings at one instance end with one batch: nothing but the instances sets them apart.
+        lag = siblings.last(self.traffic, share, point.wait_s + together, 0.0 * together)
+        return self._candidate(engine, "prefill", point, usage, ttft, lag=lag)
 
     def cycle_excess(self, engine: EnginePerformance, duration: float) -> float:
         """``β·(1 + 2ρ) / (2·(1 − ρ²))`` at the largest share ρ of calls that the cycle allows.
@@ -124,9 +136,13 @@ class GroupRules:
         )
         return self.burstiness * (1.0 + 2.0 * share) / (2.0 * (1.0 - share**2))
 
-    def cycle_variation(self, engine: EnginePerformance) -> Vector:
-        """``m²·(1 + cv²)/pp``: what a call/s adds to v, per class, s²."""
-        return self.marginal_seconds(engine) ** 2 * self.traffic.spread / engine.pp
+    def cycle_variation(self, engine: EnginePerformance, burst_share: float) -> Vector:
+        """``m²·(1 + cv² + k)/pp``: what a call/s adds to v, per class, s²."""
+        return self.marginal_seconds(engine) ** 2 * self.spread(burst_share) / engine.pp
+
+    def spread(self, burst_share: float) -> Vector:
+        """``1 + cv² + k``: second moment of the work that comes at once, per call and mean²."""
+        return self.traffic.spread + siblings.met(self.traffic, burst_share)
 
     def _prefill_pool_and_link(
         self, engine: EnginePerformance, in_work: Vector
@@ -179,7 +195,8 @@ class GroupRules:
             return None
         work = self.mixed_prefill_work(engine)
         service = work + np.ceil(traffic.new / given.chunk_tokens) * delta
-        second_moment = self.burstiness * service**2 * traffic.spread
+        second_moment = self.burstiness * service**2 * self.spread(point.burst_share)
+        together = siblings.met(traffic, point.burst_share) * service / 2.0
         residence = point.step_s * traffic.decode_steps
         pool = given.kv_fill_max * engine.kv_capacity_tokens
         usage = {
@@ -196,8 +213,15 @@ class GroupRules:
             )
             / pool,
         }
-        ttft = point.wait_s + service + delta / 2.0
-        return self._candidate(engine, "mixed", point, usage, ttft, point.step_s)
+        ttft = point.wait_s + service + delta / 2.0 + together
+        # Siblings behind a call in the queue delay its decode steps by their chunks.
+        behind = siblings.met(traffic, point.burst_share) * work / 2.0
+        queued = behind + point.prefill_share * (point.wait_s + together + service)
+        stretch = np.where(traffic.others > 0.0, queued / (1.0 - point.prefill_share), 0.0)
+        wait = point.wait_s + together + stretch
+        lag = siblings.last(traffic, point.burst_share, wait, together - behind)
+        made = self._candidate(engine, "mixed", point, usage, ttft, point.step_s, lag)
+        return replace(made, decode_seconds=made.decode_seconds + stretch)
 
     def mixed_prefill_work(self, engine: EnginePerformance) -> Vector:
         """``e``: what the chunks of one prompt add to the steps that carry them, per class, s."""
@@ -216,6 +240,7 @@ class GroupRules:
         usage: dict[str, Vector],
         ttft: Vector | None = None,
         step_seconds: float = 0.0,
+        lag: Vector | None = None,
     ) -> Candidate:
         traffic = self.traffic
         first = np.zeros(len(traffic)) if ttft is None else ttft
@@ -239,4 +264,5 @@ class GroupRules:
             decode_seconds=step_seconds * traffic.decode_steps,
             bandwidth=instance_bandwidth(self.problem, engine),
             serves=serves,
+            lag=np.zeros(len(traffic)) if lag is None else lag,
         )

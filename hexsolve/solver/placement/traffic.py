@@ -31,6 +31,8 @@ class Traffic:
         ``1 + cv²``: second moment over squared mean of the prefill time.
     transfer_bytes : Vector
         Bytes sent from prefill to decode, per call.
+    others : Vector
+        ``max(P − 1, 0)``: siblings of a call that start together with it.
     """
 
     calls: list[tuple[WorkflowClass, CallClass]]
@@ -44,6 +46,7 @@ class Traffic:
     transfer_bytes: Vector
     tool_seconds: Vector
     parallel: Vector
+    others: Vector
     ttft_limit: Vector
     tpot_limit: Vector
 
@@ -70,6 +73,7 @@ class Traffic:
             transfer_bytes=(new + cached) * problem.llm.kv_bytes_per_token,
             tool_seconds=column([call.tool_seconds for _, call in calls]),
             parallel=column([call.parallel for _, call in calls]),
+            others=column([max(call.parallel - 1.0, 0.0) for _, call in calls]),
             ttft_limit=column([flow.ttft_limit_s or np.inf for flow, _ in calls]),
             tpot_limit=column([flow.tpot_limit_s or np.inf for flow, _ in calls]),
         )

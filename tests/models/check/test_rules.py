@@ -7,7 +7,16 @@ import pytest
 from hexsolve.models.check import MODEL_RULES, check_plan
 from hexsolve.models.plan import Plan
 from hexsolve.models.problem import PlanningProblem
-from tests.models.check.example import PLAN, PROBLEM, assuming, changed, flow, limited, scaled
+from tests.models.check.example import (
+    LATENCY,
+    PLAN,
+    PROBLEM,
+    assuming,
+    changed,
+    flow,
+    limited,
+    scaled,
+)
 from tests.models.check.restate import restated
 
 
@@ -47,6 +56,15 @@ CASES = [
     ),
     # 100 + 100 + 11 tokens in a pool of 205.
     Case("call_fits", changed(PLAN, "mixed", gpu="C"), served("mixed"), 211, 205, "tokens"),
+    # 1 of the 2 calls/s of act, against 0.4 of them.
+    Case(
+        "siblings",
+        changed(PLAN, "cycle", point__burst_share=0.4),
+        served("cycle"),
+        1.0,
+        0.8,
+        "calls/s",
+    ),
     # 3 calls/s · 200,000 bytes over half of 1e6 bytes/s.
     Case(
         "link",
@@ -57,9 +75,9 @@ CASES = [
         "bytes/s",
         problem=assuming(PROBLEM, max_batch=2),
     ),
-    # 1.5 · 0.7 + 0.1 + 0.08.
+    # 1.5 · 0.7 + 0.1 + 0.08 + 0.5 · 0.08.
     Case(
-        "ttft", changed(PLAN, "cycle", count=2, point__cycle_s=0.7), served("cycle"), 1.23, 1, "s"
+        "ttft", changed(PLAN, "cycle", count=2, point__cycle_s=0.7), served("cycle"), 1.27, 1, "s"
     ),
     # 0.03 / (1 − 0.5).
     Case(
@@ -93,12 +111,12 @@ CASES = [
         0.01995,
         "s",
     ),
-    # ρ = 0.95 − 0.02 / 0.5 = 0.91: (1 + 1.82) / (2 · (1 − 0.8281)) · 1 call/s · 0.08².
+    # ρ = 0.95 − 0.02 / 0.5 = 0.91: (1 + 1.82) / (2 · (1 − 0.8281)) · 1 call/s · 0.08² · (1 + 0.5).
     Case(
         "prefill_cycle_wait",
         changed(PLAN, "cycle", point__wait_s=0.01),
         {"group": "cycle", "gpu": "A"},
-        2.82 / 0.3438 * 0.0064,
+        2.82 / 0.3438 * 0.0096,
         0.01,
         "s",
     ),
@@ -112,12 +130,12 @@ CASES = [
         "tokens",
         problem=assuming(PROBLEM, prefill_token_budget=49),
     ),
-    # (0.5 + 0.1 + 0.08 + 0.1 + 0.4) · 200 + (1 + 10 · 0.05) · 100 / 2 against 0.9 · 205.
+    # (0.5 + 0.1 + 1.5 · 0.08 + 0.1 + 0.4) · 200 + (1 + 10 · 0.05) · 100 / 2 against 0.9 · 205.
     Case(
         "prefill_kv",
         changed(PLAN, "cycle", gpu="C"),
         {"group": "cycle", "gpu": "C"},
-        311,
+        319,
         184.5,
         "tokens",
     ),
@@ -176,12 +194,12 @@ CASES = [
         "sequences",
         problem=limited(PROBLEM, tpot_limit_s=None),
     ),
-    # 0.11² + 2 · 0.005 · 0.11 against 2 · 0.005.
+    # 0.11² · (1 + 0.5) + 2 · 0.005 · 0.11 against 2 · 0.005.
     Case(
         "mixed_wait",
         changed(PLAN, "mixed", point__wait_s=0.005),
         {"group": "mixed", "gpu": "B"},
-        0.0132,
+        0.01925,
         0.01,
         "s",
     ),
@@ -211,7 +229,7 @@ CASES = [
         "path",
         PLAN,
         {"workflow": "agent"},
-        3.0275,
+        LATENCY,
         2.9222,
         "s",
         problem=PROBLEM.model_copy(update={"slo_scale": 2.0}),
@@ -245,7 +263,7 @@ CASES = [
         PLAN.model_copy(update={"slo_scale": 2.0}),
         {"field": "slo_scale"},
         2,
-        3.0275 / 1.4611,
+        LATENCY / 1.4611,
         "",
         restate=False,
     ),
@@ -254,7 +272,7 @@ CASES = [
         PLAN.model_copy(update={"latency_s": {"agent": 2.5}}),
         {"workflow": "agent", "field": "latency_s"},
         2.5,
-        3.0275,
+        LATENCY,
         "s",
         restate=False,
     ),

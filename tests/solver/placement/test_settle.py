@@ -39,7 +39,7 @@ def test_a_decode_step_without_fixed_part_keeps_its_grid_point() -> None:
     candidate = rules.at(free, "decode", DecodeStep(step_s=0.05, batch_reference=1.0))
     assert candidate is not None
     flow = np.full(len(traffic), 1e-6)
-    assert settled(rules, candidate, 1, flow).point == candidate.point
+    assert settled(rules, candidate, 1, flow, 1.0).point == candidate.point
 
 
 def test_make_task_offers_candidates_for_every_role() -> None:

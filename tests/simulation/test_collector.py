@@ -44,8 +44,9 @@ def test_what_was_there_before_is_not_looked_at_inside():
         frozen = gc.get_freeze_count()
         assert frozen
         with rare_collections():
-            assert gc.get_freeze_count() == frozen
-        assert gc.get_freeze_count() == frozen
+            # Frozen objects may still die, but nothing is frozen anew.
+            assert 0 < gc.get_freeze_count() <= frozen
+        assert 0 < gc.get_freeze_count() <= frozen
     assert not gc.get_freeze_count()
 
 
@@ -54,7 +55,7 @@ def test_what_others_froze_stays_frozen():
     try:
         before = gc.get_freeze_count()
         with rare_collections():
-            assert gc.get_freeze_count() == before
-        assert gc.get_freeze_count() == before
+            assert 0 < gc.get_freeze_count() <= before
+        assert 0 < gc.get_freeze_count() <= before
     finally:
         gc.unfreeze()

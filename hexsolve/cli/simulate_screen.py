@@ -99,7 +99,7 @@ def _latency_table(summary: dict[str, Any]) -> Table:
 def _instance_table(summary: dict[str, Any]) -> Table:
     table = Table(title="Instances")
     table.add_column("name")
-    for name in ("busy", "batch", "KV in use", "link in use", "evicted tokens"):
+    for name in ("busy", "batch", "KV in use", "link", "evicted tokens"):
         table.add_column(name, justify="right")
     for row in summary["instances"]:
         decodes = row["role"] != "prefill"

@@ -92,7 +92,7 @@ def _progress(name: str) -> Iterator[Callable[[int, int, "Outcome | BoundOutcome
             if now - shown[0] >= 10.0 or done == total:
                 shown[0] = now
                 print(
-                    f"{name}: {done}/{total} runs after {now - started:.0f} s, about "
+                    f"{name}: {done}/{total} jobs after {now - started:.0f} s, about "
                     f"{(now - started) * (total - done) / count:.0f} s left, last "
                     f"{_shown(outcome)} seed {outcome.cell.seed}",
                     file=sys.stderr,

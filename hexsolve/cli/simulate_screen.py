@@ -99,7 +99,7 @@ def _latency_table(summary: dict[str, Any]) -> Table:
 def _instance_table(summary: dict[str, Any]) -> Table:
     table = Table(title="Instances")
     table.add_column("name")
-    for name in ("busy", "batch", "KV in use", "evicted tokens"):
+    for name in ("busy", "batch", "KV in use", "link", "evicted tokens"):
         table.add_column(name, justify="right")
     for row in summary["instances"]:
         decodes = row["role"] != "prefill"
@@ -108,6 +108,7 @@ def _instance_table(summary: dict[str, Any]) -> Table:
             f"{row['busy']:.0%}",
             f"{row['mean_batch']:.1f}" if decodes else "",
             f"{row['kv_occupancy']:.0%}" if decodes else "",
+            f"{row['link']:.2%}" if row["role"] != "mixed" else "",
             f"{row['evicted_tokens']:,}",
         )
     return table

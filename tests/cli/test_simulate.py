@@ -65,10 +65,10 @@ def test_record_and_trace_are_complete(answer, tmp_path):
     assert sum(e["event"] == "done" for e in events) == summary["calls"]
     assert sum(e["event"] == "workflow-done" for e in events) == 10
     slices = json.loads(trace.read_text())["traceEvents"]
-    begun = [(s["id"], s["cat"]) for s in slices if s["ph"] == "b"]
-    ended = [(s["id"], s["cat"]) for s in slices if s["ph"] == "e"]
-    assert sorted(begun) == sorted(ended)
-    assert len({number for number, _ in begun}) == summary["calls"]
+    drawn = [s for s in slices if s["ph"] == "X"]
+    assert len({s["args"]["call"] for s in drawn}) == summary["calls"]
+    end_us = max(s["ts"] + s["dur"] for s in drawn)
+    assert end_us == pytest.approx(1e6 * events[-1]["t"], abs=1.0)
 
 
 def test_a_person_gets_a_summary(answer):

@@ -1,11 +1,13 @@
 """Small runs worked out by hand, and what simulators in use get wrong."""
 
+import numpy as np
 import pytest
 
 from hexsolve.models.errors import InputError
 from hexsolve.models.latency import DecodeCoefficients, PrefillCoefficients
 from hexsolve.models.simulation.cluster import Failure, SimulatedCluster
 from hexsolve.models.simulation.engine import Simulation, SimulationError
+from hexsolve.models.simulation.measures import summarise
 from hexsolve.models.simulation.policy import Assignment, BasePolicy, Plan, PolicyError
 from hexsolve.models.simulation.record import RunRecord
 from hexsolve.models.workflow import Call, Workflow
@@ -239,3 +241,14 @@ def test_runs_can_be_cut_and_continued():
         assert simulation.now <= until * 1e12
     parts = simulation.run()
     assert parts.finish == whole.finish
+
+
+def test_use_of_links_at_both_ends():
+    # 100 kB over 1 MB/s: a tenth of a second of the run, which ends with the tenth token.
+    on = cluster()
+    record = run(on, [chain(Call(100, 10))])
+    assert [i.sent_bytes for i in record.instances] == [100_000, 0]
+    assert [i.received_bytes for i in record.instances] == [0, 100_000]
+    summary = summarise(record, on, None, np.random.default_rng(0))
+    use = [row["link"] for row in summary["instances"]]
+    assert use == pytest.approx([0.1 / record.end_s] * 2)

@@ -127,6 +127,7 @@ class _Copies:
 def _links(links: Links, copies: _Copies) -> Links:
     twin = Links(links.bandwidth, links.bytes_per_token)
     twin.sent_bytes = links.sent_bytes.copy()
+    twin.received_bytes = links.received_bytes.copy()
     twin.leaving = [[copies.call(call) for call in flows] for flows in links.leaving]
     twin.entering = [[copies.call(call) for call in flows] for flows in links.entering]
     return twin

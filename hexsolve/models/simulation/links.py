@@ -10,7 +10,14 @@ class Links:
     With a flows leaving p and b entering d a flow moves ``min(⌊out_p/a⌋, ⌊in_d/b⌋)`` bytes/s.
     """
 
-    __slots__ = ("bandwidth", "bytes_per_token", "entering", "leaving", "sent_bytes")
+    __slots__ = (
+        "bandwidth",
+        "bytes_per_token",
+        "entering",
+        "leaving",
+        "received_bytes",
+        "sent_bytes",
+    )
 
     def __init__(self, bandwidth: list[int], bytes_per_token: list[int]) -> None:
         self.bandwidth = bandwidth
@@ -18,12 +25,14 @@ class Links:
         self.leaving: list[list[RevealedCall]] = [[] for _ in bandwidth]
         self.entering: list[list[RevealedCall]] = [[] for _ in bandwidth]
         self.sent_bytes = [0] * len(bandwidth)
+        self.received_bytes = [0] * len(bandwidth)
 
     def begin(self, call: RevealedCall, tokens: int, now: int) -> list[tuple[int, int, int]]:
         """Start a flow; return (end, call, version) of every flow whose end is new."""
         source, target = call.prefill, call.decode
         size = tokens * self.bytes_per_token[source]
         self.sent_bytes[source] += size
+        self.received_bytes[target] += size
         call.flow_work = size * TICKS_PER_SECOND
         call.flow_rate = 0
         call.flow_since = now

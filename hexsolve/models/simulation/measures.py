@@ -110,8 +110,11 @@ def _cluster_part(record: RunRecord, cluster: SimulatedCluster) -> dict[str, Any
             "kv_occupancy": totals.mean_kv_tokens / totals.kv_capacity_tokens,
             "evicted_tokens": totals.evicted_tokens,
             "sent_bytes": totals.sent_bytes,
+            "received_bytes": totals.received_bytes,
+            # Prefill instances only send and decode instances only receive: one of the two is 0.
+            "link": (totals.sent_bytes + totals.received_bytes) / (spec.nic_bandwidth * span),
         }
-        for totals in record.instances
+        for spec, totals in zip(cluster.instances, record.instances, strict=True)
     ]
     roles = sorted({totals.role for totals in record.instances})
     hours = span / 3600.0

@@ -166,6 +166,7 @@ class RunRecord:
                     kv_capacity_tokens=instance.pool.capacity,
                     evicted_tokens=instance.pool.evicted,
                     sent_bytes=simulation.links.sent_bytes[instance.number],
+                    received_bytes=simulation.links.received_bytes[instance.number],
                 )
             )
         self.instances = tuple(totals)

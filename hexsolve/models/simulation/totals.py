@@ -19,3 +19,6 @@ class InstanceTotals:
     kv_capacity_tokens: int
     evicted_tokens: int
     sent_bytes: int
+    """KV sent to decode instances; a transfer that a failure cuts short counts in full."""
+    received_bytes: int
+    """Likewise, from prefill instances."""

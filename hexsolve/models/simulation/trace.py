@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import IO, Any
 
 from hexsolve.models.simulation.calls import RevealedCall, RevealedWorkflow
-from hexsolve.models.simulation.clock import to_seconds
+from hexsolve.models.simulation.clock import TICKS_PER_SECOND, to_seconds
 from hexsolve.models.simulation.cluster import SimulatedCluster
+
+TICKS_PER_US = TICKS_PER_SECOND // 1_000_000
 
 
 class EventLog:
@@ -45,26 +49,39 @@ class EventLog:
         self._stream.write(json.dumps(row) + "\n")
 
 
-# Which event begins and which ends a slice on an instance's track.
+# Which event begins and which ends a slice of a call.
 _BEGIN = {"prefill": "prefill", "transfer": "transfer", "decode": "decode"}
 _END = {
     "prefilled": ("prefill",),
     "landed": ("transfer",),
-    "done": ("decode",),
-    "preempt": ("decode", "prefill"),
-    "lost": ("prefill", "transfer", "decode"),
+    "done": ("decode", "mixed"),
+    "preempt": ("decode", "prefill", "mixed"),
+    "lost": ("prefill", "transfer", "decode", "mixed"),
 }
 
 
-class ChromeTrace:
-    """Collects slices in the Trace Event Format, for Perfetto or chrome://tracing.
+@dataclass(slots=True)
+class _Slice:
+    phase: str
+    instance: int
+    lane: int
+    start: int
 
-    One process per instance; each call's prefill, transfer (on the receiving side) and decode is
-    an async slice there, named by workflow and call. Times in µs.
+
+class ChromeTrace:
+    """Collects slices and arrows in the Trace Event Format, for Perfetto or chrome://tracing.
+
+    One process per instance, with as many lanes (threads) as calls overlap there. Each call's
+    prefill, transfer (on the receiving side) and decode, or its stay on a mixed instance, is a
+    slice of a lane. Flow events lead through the slices of a call (category ``call``, id: its
+    number) and from the last slice of a parent to the first of its child (category ``parent``).
+    Viewers bind a flow to the slice of its thread at that time, so slices that take no time
+    have none. Times in whole µs, lest rounding make slices of a lane overlap.
     Format: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU
     """
 
     def __init__(self, cluster: SimulatedCluster) -> None:
+        # Viewers take process and thread 0 for the idle task of a machine: count from 1.
         self.events: list[dict[str, Any]] = [
             {
                 "ph": "M",
@@ -72,10 +89,16 @@ class ChromeTrace:
                 "pid": number,
                 "args": {"name": f"{spec.name} ({spec.role}, {spec.performance.gpu})"},
             }
-            for number, spec in enumerate(cluster.instances)
+            for number, spec in enumerate(cluster.instances, start=1)
         ]
         self._mixed = [spec.role == "mixed" for spec in cluster.instances]
-        self._open: dict[int, tuple[str, int]] = {}
+        self._open: dict[int, _Slice] = {}
+        self._free: list[list[int]] = [[] for _ in cluster.instances]
+        self._lanes = [0] * len(cluster.instances)
+        # Slices of calls under way, and the last one of each complete call of open workflows.
+        self._slices: dict[int, list[_Slice]] = {}
+        self._last: dict[int, dict[int, _Slice]] = {}
+        self._arrows = 0
 
     def call(self, event: str, now: int, call: RevealedCall, instance: int) -> None:
         """Open or close a slice."""
@@ -86,42 +109,77 @@ class ChromeTrace:
             phase = "mixed"
         if phase is not None:
             self._close(("mixed",), now, call)
-            self._open[call.number] = (phase, instance)
-            self._add("b", phase, now, call, instance)
-        elif event in ("done", "preempt", "lost"):
-            self._close(("mixed",), now, call)
+            lane = self._take_lane(instance)
+            self._open[call.number] = _Slice(phase, instance, lane, now // TICKS_PER_US)
+        if event == "done":
+            self._link(call)
 
     def workflow(self, event: str, now: int, workflow: RevealedWorkflow) -> None:
         """Mark arrivals and ends."""
+        if event == "done":
+            self._last.pop(workflow.number, None)
         self.events.append(
             {
                 "ph": "i",
                 "s": "g",
                 "name": f"{workflow.name} {event}",
-                "ts": now / 1e9,
-                "pid": 0,
-                "tid": 0,
+                "ts": now // TICKS_PER_US,
+                "pid": 1,
+                "tid": 1,
             }
         )
+
+    def _take_lane(self, instance: int) -> int:
+        free = self._free[instance]
+        if free:
+            return heappop(free)
+        self._lanes[instance] = lane = self._lanes[instance] + 1
+        return lane
 
     def _close(self, phases: Sequence[str], now: int, call: RevealedCall) -> None:
-        phase, instance = self._open.get(call.number, ("", -1))
-        if phase in phases:
-            del self._open[call.number]
-            self._add("e", phase, now, call, instance)
+        piece = self._open.get(call.number)
+        if piece is None or piece.phase not in phases:
+            return
+        del self._open[call.number]
+        heappush(self._free[piece.instance], piece.lane)
+        name = f"{piece.phase} {call.workflow.name}[{call.index}] {call.name}"
+        duration = now // TICKS_PER_US - piece.start
+        event = self._event("X", piece, piece.phase, name)
+        self.events.append(event | {"dur": duration, "args": {"call": call.number}})
+        if duration:
+            self._slices.setdefault(call.number, []).append(piece)
 
-    def _add(self, kind: str, phase: str, now: int, call: RevealedCall, instance: int) -> None:
-        self.events.append(
-            {
-                "ph": kind,
-                "cat": phase,
-                "id": call.number,
-                "name": f"{phase} {call.workflow.name}[{call.index}] {call.name}",
-                "ts": now / 1e9,
-                "pid": instance,
-                "tid": 0,
-            }
-        )
+    def _link(self, call: RevealedCall) -> None:
+        """Draw the arrows to and through a call that is complete."""
+        pieces = self._slices.pop(call.number, [])
+        if not pieces:
+            return
+        if len(pieces) > 1:
+            self._flow("call", call.number, pieces)
+        last = self._last.setdefault(call.workflow.number, {})
+        for parent in dict.fromkeys(call.parents):
+            if parent in last:
+                self._flow("parent", self._arrows, [last[parent], pieces[0]])
+                self._arrows += 1
+        last[call.index] = pieces[-1]
+
+    def _flow(self, category: str, number: int, pieces: Sequence[_Slice]) -> None:
+        for position, piece in enumerate(pieces):
+            kind = "s" if position == 0 else "f" if position == len(pieces) - 1 else "t"
+            event = self._event(kind, piece, category, category) | {"id": number}
+            # Without it an end binds to the slice that begins next.
+            self.events.append(event | {"bp": "e"} if kind == "f" else event)
+
+    @staticmethod
+    def _event(kind: str, piece: _Slice, category: str, name: str) -> dict[str, Any]:
+        return {
+            "ph": kind,
+            "cat": category,
+            "name": name,
+            "ts": piece.start,
+            "pid": piece.instance + 1,
+            "tid": piece.lane,
+        }
 
     def write(self, stream: IO[str]) -> None:
         """Write everything as one JSON object."""

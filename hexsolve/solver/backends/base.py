@@ -35,6 +35,9 @@ class Budget:
         Called now and then with `Progress`, where the backend can report it.
     target : float, optional
         Objective value that is good enough to stop at (HiGHS only; others go on).
+    cutoff : float, optional
+        Objective value that a solution must improve on to matter (HiGHS only): a run may pass
+        over worse ones, so that its bound never claims more than this value.
     """
 
     time_s: float = 60.0
@@ -42,6 +45,7 @@ class Budget:
     threads: int = 1
     on_progress: Callable[[Progress], None] | None = None
     target: float | None = None
+    cutoff: float | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -42,7 +42,9 @@ class HiGHS:
     def solve(self, model: pulp.LpProblem, budget: Budget) -> Run:
         """Solve with HiGHS; see `Backend.solve`."""
         sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
-        options = {} if budget.target is None else {"objective_target": budget.target / sign}
+        # Both are in the sense of a minimisation, whatever the model's.
+        limits = {"objective_target": budget.target, "objective_bound": budget.cutoff}
+        options = {name: limit / sign for name, limit in limits.items() if limit is not None}
         solver = _ReportingHiGHS(
             msg=False,
             gapRel=budget.gap,
@@ -62,8 +64,11 @@ class HiGHS:
         engine: highspy.Highs = model.solverModel
         status = engine.getModelStatus()
         info = engine.getInfo()
-        if status in _INFEASIBLE:
+        if status in _INFEASIBLE and budget.cutoff is None:
             return Run(None, None, Limit.NONE, infeasible=True)
+        if status in (*_INFEASIBLE, highspy.HighsModelStatus.kObjectiveBound):
+            # Whether there are solutions beyond the cutoff nobody looked.
+            return Run(None, budget.cutoff, Limit.NONE)
         if status == highspy.HighsModelStatus.kUnbounded:
             return Run(None, None, Limit.NONE, unbounded=True)
         objective = None
@@ -72,6 +77,8 @@ class HiGHS:
         bound = None
         if math.isfinite(info.mip_dual_bound):
             bound = sign * info.mip_dual_bound
+        if bound is not None and budget.cutoff is not None:
+            bound = sign * min(bound / sign, budget.cutoff / sign)
         stopped = _STOPPED.get(status, Limit.NONE)
         return Run(objective, bound, stopping_limit(objective, bound, stopped))
 

@@ -80,6 +80,8 @@ class Formulation:
     variation : Variation, optional
     active : iterable of int, optional
         Candidates that get variables; default all.
+    load_bound : float, optional
+        A load that no plan exceeds, where the load is a variable; it tightens the LP.
 
     Attributes
     ----------
@@ -101,6 +103,7 @@ class Formulation:
         objective: Objective,
         variation: Variation | None = None,
         active: Iterable[int] | None = None,
+        load_bound: float | None = None,
     ):
         self.problem = problem
         self.traffic = traffic
@@ -124,6 +127,7 @@ class Formulation:
         self.model = pulp.LpProblem("hexsolve_plan", sense)
         self.model.hexsolve_unit = self.unit if maximise else 1.0
         self._shared_variables()
+        self.load_bound = load_bound
         self._shared_rows()
         self._columns()
         self._assemble()
@@ -436,14 +440,18 @@ class Formulation:
     def _serve_only_where_built(self, row: int, column: int, share: float) -> None:
         """Add the valid inequality ``flow ≤ θ · count`` where no rule implies it.
 
+        Where θ is a variable, a load that no plan exceeds takes its place.
+
         A single instance that could serve a whole class and more would otherwise appear in the
         LP as a small fraction of an instance, and the bound would be poor on small clusters.
         """
-        if isinstance(self.load, pulp.LpVariable):
+        if not isinstance(self.load, pulp.LpVariable):
+            most, enough = self.load, 1.0
+        elif self.load_bound is not None:
+            most, enough = self.load_bound / self.unit, 1.0
+        else:
             # θ is not known, its upper bound is poor: only for what a solver takes for nothing
             most, enough = self._most, NEGLIGIBLE
-        else:
-            most, enough = self.load, 1.0
         if share * most >= enough or math.isinf(most):
             return
         name = f"built_c{row}_{self.candidates[column].key}"

@@ -31,16 +31,28 @@ class Task:
     objective: Objective
     variation: Variation | None = None
 
-    def formulation(self, active: list[int] | None = None) -> Formulation:
-        """Build the MILP over some candidates (default all)."""
+    def formulation(
+        self, active: list[int] | None = None, load_bound: float | None = None
+    ) -> Formulation:
+        """Build the MILP over some candidates (default all); `load_bound` as in `Formulation`."""
         return Formulation(
-            self.problem, self.traffic, self.candidates, self.objective, self.variation, active
+            self.problem,
+            self.traffic,
+            self.candidates,
+            self.objective,
+            self.variation,
+            active,
+            load_bound,
         )
 
 
 @dataclass(frozen=True)
 class Found:
-    """A solved task: the formulation holds the values, `relaxation` the duals (HiGHS only)."""
+    """A solved task: the formulation holds the values, `relaxation` the duals (HiGHS only).
+
+    The duals are those of the model without a bound on the load: with it they would price only
+    this inventory, and an estimate of what more nodes gain would be too low.
+    """
 
     formulation: Formulation
     run: Run
@@ -68,7 +80,8 @@ def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
     whole = task.formulation()
     if solver != "highs":
         return Found(whole, backend(solver).solve(whole.model, budget), None)
-    relaxation = relax(whole, budget)
+    priced = relax(whole, budget)
+    whole, relaxation = _tightened(task, whole, priced, budget)
     bound = relaxation.run.objective
     if bound is None:
         if relaxation.run.infeasible:
@@ -76,17 +89,39 @@ def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
         return Found(whole, backend(solver).solve(whole.model, budget), None)
     sense = whole.model.sense
     budget = _reporting_bound(budget, bound, sense)
-    first = task.formulation(relaxation.promising(PROMISING))
+    first = task.formulation(relaxation.promising(PROMISING), whole.load_bound)
     add_totals(first)
     run = backend(solver).solve(first.model, _first_budget(budget, bound, sense))
     if run.objective is None:
         final = backend(solver).solve(whole.model, budget)
-        return Found(whole, replace(final, bound=_tightest(final.bound, bound, sense)), relaxation)
+        return Found(whole, replace(final, bound=_tightest(final.bound, bound, sense)), priced)
     gap = relative_gap(run.objective, bound)
     if gap is not None and gap <= budget.gap:
         limit = Limit.GAP if gap > 1e-9 else Limit.NONE
-        return Found(first, Run(run.objective, bound, limit), relaxation)
-    return _completed(task, budget, Found(first, run, relaxation))
+        return Found(first, Run(run.objective, bound, limit), priced)
+    return replace(_completed(task, budget, Found(first, run, relaxation)), relaxation=priced)
+
+
+def _tightened(
+    task: Task, whole: Formulation, relaxation: Relaxation, budget: Budget
+) -> tuple[Formulation, Relaxation]:
+    """Relax the whole formulation once more where the load found bounds flows from above.
+
+    Where the load is maximised, the first LP's is a bound on it, and ``flow ≤ load · count``
+    becomes a valid inequality that cuts off fractions of an instance serving whole classes. On
+    large clusters no instance can serve a whole class, and there is nothing to repeat.
+    """
+    value = relaxation.run.objective
+    if value is None or whole.bought or not isinstance(whole.load, pulp.LpVariable):
+        return whole, relaxation
+    tighter = task.formulation(load_bound=value * (1.0 + TOLERANCE) + TOLERANCE)
+    if len(tighter.rows) == len(whole.rows):
+        return whole, relaxation
+    again = relax(tighter, budget)
+    if again.run.objective is None:
+        # Out of time, or numerical trouble: what the first LP proved stands.
+        return whole, relaxation
+    return tighter, again
 
 
 def _completed(task: Task, budget: Budget, known: Found) -> Found:
@@ -108,14 +143,13 @@ def _completed(task: Task, budget: Budget, known: Found) -> Found:
     rest = relaxation.below(allowance)
     if set(rest) <= set(first.active) and run.limit in (Limit.NONE, Limit.GAP):
         return Found(first, _with_bound(run, limit, bound, sense), relaxation)
-    second = task.formulation(sorted({*rest, *relaxation.used, *_built(first)}))
+    second = task.formulation(sorted({*rest, *relaxation.used, *_built(first)}), first.load_bound)
     add_totals(second)
     second.model.hexsolve_start = _values(first)
-    final = backend("highs").solve(second.model, budget)
+    final = backend("highs").solve(second.model, replace(budget, cutoff=limit))
     if _better(run.objective, final.objective, sense):
         # Nothing better among all that could be: the first plan stands.
-        proven = run.objective if final.infeasible else final.bound
-        final = Run(run.objective, proven, final.limit)
+        final = replace(final, objective=run.objective)
         return Found(first, _with_bound(final, limit, bound, sense), relaxation)
     return Found(second, _with_bound(final, limit, bound, sense), relaxation)
 

@@ -182,3 +182,28 @@ def test_stopping_limit(
     objective: float | None, bound: float | None, stopped: Limit, limit: Limit
 ) -> None:
     assert stopping_limit(objective, bound, stopped) is limit
+
+
+@pytest.mark.parametrize("sense", [pulp.LpMinimize, pulp.LpMaximize])
+@pytest.mark.parametrize("start", [False, True])
+def test_a_cutoff_hides_only_what_lies_beyond_it(sense: int, start: bool) -> None:
+    """Better solutions are found as ever; without any the bound is the cutoff, no better."""
+    best = backend("highs").solve(hard_knapsack(sense, 14, 3), Budget(gap=0.0)).objective
+    assert best is not None
+    better = 1.0 if sense == pulp.LpMinimize else -1.0
+    for share in (-0.05, -0.001, 0.001, 0.05):
+        cutoff = best * (1.0 + better * share)
+        model = hard_knapsack(sense, 14, 3)
+        if start:
+            # everything left behind
+            model.hexsolve_start = {v.name: float(v.lowBound) for v in model.variables()}
+        run = backend("highs").solve(model, Budget(gap=0.0, cutoff=cutoff))
+        assert not run.infeasible
+        assert run.bound is not None
+        if share > 0:
+            assert run.objective == pytest.approx(best, rel=1e-6)
+            assert run.bound == pytest.approx(best, rel=1e-6)
+        else:
+            # whatever else was found on the way is a solution, and the bound is honest
+            assert run.objective is None or better * run.objective >= better * best - 1e-6
+            assert run.bound == pytest.approx(cutoff, rel=1e-9)

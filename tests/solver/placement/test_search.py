@@ -169,3 +169,30 @@ def test_runs_repeat_exactly() -> None:
         first, second = (solved(drawn(seed), objective) for _ in range(2))
         assert first.plan == second.plan
         assert first.outcome.bound == second.outcome.bound
+
+
+def test_a_bound_on_the_load_tightens_the_relaxation_and_keeps_the_optimum() -> None:
+    compared = tighter = 0
+    for seed in range(200, 260):
+        problem = small(seed, 36, "load")
+        if problem is None:
+            continue
+        task = make_task(problem, "load")
+        loose = relax(task.formulation(), exact()).run.objective
+        if loose is None:
+            continue
+        best = backend("highs").solve(task.formulation().model, exact()).objective
+        assert best is not None
+        tight = task.formulation(load_bound=loose * (1.0 + 1e-7))
+        relaxed = relax(tight, exact()).run.objective
+        assert relaxed is not None
+        slack = 1e-6 * best
+        assert best - slack <= relaxed <= loose + slack, seed
+        tighter += relaxed < loose * (1.0 - 1e-3)
+        again = backend("highs").solve(tight.model, exact()).objective
+        assert again == pytest.approx(best, rel=1e-6), seed
+        compared += 1
+        if compared == 8:
+            break
+    assert compared == 8
+    assert tighter >= 2

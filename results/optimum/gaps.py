@@ -147,8 +147,8 @@ def write_bands(rows: dict[Key, BestKnown]) -> None:
     parts = [
         "# Best values and bounds",
         "",
-        "Made by `python results/optimum/gaps.py` from the best-known table. A row of the table is "
-        "a Req_q that differs: instances below 20 workflows have one, since Req95 = Req99 = Req100.",
+        "Made by `python results/optimum/gaps.py` from the best-known table. Each Req_q "
+        "that differs counts; below 20 workflows there is one, since Req95 = Req99 = Req100.",
         "",
         "| band | model | Req_q | proven | gap, mean | worst |",
         "|---|---|---:|---:|---:|---:|",

@@ -3,7 +3,8 @@
     hexsolve compare results/optimum/study.yaml -o results/optimum/policies --no-figures
     python results/optimum/gaps.py
 
-Offers the best simulated run of each instance to the best-known table and writes tables/*.md.
+Offers the best simulated run of each instance to the best-known table and writes tables/*.md and
+the measured part of README.md.
 A gap is (value − bound)/value: the part of the value that a better schedule could save at most.
 """
 
@@ -31,6 +32,9 @@ POLICIES = HERE / "policies"
 TABLES = HERE / "tables"
 MEASURES = {"req95": "req95", "req99": "req99", "req100": "max_slowdown"}
 """Objective → column of the study's runs.csv."""
+
+
+MARKS = ("<!-- measured -->", "<!-- end -->")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ def share(value: float) -> str:
 def mean_and_worst(gaps: list[tuple[float, str]]) -> str:
     """Return mean, worst and the instance of the worst."""
     worst, name = max(gaps)
-    return f"{share(sum(gap for gap, _ in gaps) / len(gaps))} | {share(worst)} ({name})"
+    return f"{share(mean(gaps))} | {share(worst)} ({name})"
 
 
 def gap(value: float, bound: float) -> float:
@@ -97,10 +101,10 @@ def gap(value: float, bound: float) -> float:
     return max(0.0, (value - bound) / value)
 
 
-def policies_table(
+def gaps_of(
     runs: list[Reached], rows: dict[Key, BestKnown], objective: str, bands: tuple[str, ...]
-) -> list[str]:
-    """Return a table of one Req_q: per policy its gaps, best mean first."""
+) -> tuple[dict[str, list[tuple[float, str]]], dict[str, list[tuple[float, str]]]]:
+    """Return each policy's gaps to the bound and to the best known, with short instance names."""
     to_bound: dict[str, list[tuple[float, str]]] = {}
     to_best: dict[str, list[tuple[float, str]]] = {}
     for run in runs:
@@ -112,11 +116,41 @@ def policies_table(
         short = run.instance.split("-")[0]
         to_bound.setdefault(run.policy, []).append((gap(run.value, row.bound.value), short))
         to_best.setdefault(run.policy, []).append((gap(run.value, row.value.value), short))
+    return to_bound, to_best
+
+
+def mean(gaps: list[tuple[float, str]]) -> float:
+    """Return the mean of some gaps."""
+    return sum(value for value, _ in gaps) / len(gaps)
+
+
+def headline(runs: list[Reached], rows: dict[Key, BestKnown]) -> list[str]:
+    """Return the table of the README: each policy's gaps over all instances."""
+    found = {objective: gaps_of(runs, rows, objective, BANDS) for objective in MEASURES}
+    lines = [
+        "| policy | Req95: mean, worst | Req99: mean, worst | Req100: mean, worst | "
+        "Req95 to best known: mean, worst |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    ranked = {policy: mean(gaps) for policy, gaps in found["req95"][0].items()}
+    for policy in sorted(ranked, key=lambda each: (ranked[each], each)):
+        cells = [found[objective][0][policy] for objective in MEASURES]
+        cells.append(found["req95"][1][policy])
+        shown = [f"{share(mean(gaps))}, {share(max(gaps)[0])}" for gaps in cells]
+        lines.append(f"| {policy} | " + " | ".join(shown) + " |")
+    return lines
+
+
+def policies_table(
+    runs: list[Reached], rows: dict[Key, BestKnown], objective: str, bands: tuple[str, ...]
+) -> list[str]:
+    """Return a table of one Req_q: per policy its gaps, best mean first."""
+    to_bound, to_best = gaps_of(runs, rows, objective, bands)
     lines = [
         "| policy | instances | gap to bound, mean | worst | gap to best known, mean | worst |",
         "|---|---:|---:|---:|---:|---:|",
     ]
-    means = {policy: sum(gap for gap, _ in gaps) / len(gaps) for policy, gaps in to_bound.items()}
+    means = {policy: mean(gaps) for policy, gaps in to_bound.items()}
     for policy in sorted(means, key=lambda each: (means[each], each)):
         gaps = f"{mean_and_worst(to_bound[policy])} | {mean_and_worst(to_best[policy])}"
         lines += [f"| {policy} | {len(to_bound[policy])} | {gaps} |"]
@@ -142,14 +176,9 @@ def write_policies(
     (TABLES / "policies.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
-def write_bands(rows: dict[Key, BestKnown]) -> None:
-    """Write tables/bands.md: what is proven, and gaps between best value and best bound."""
+def bands_table(rows: dict[Key, BestKnown]) -> list[str]:
+    """Return a table per band: what is proven, and gaps between best value and best bound."""
     parts = [
-        "# Best values and bounds",
-        "",
-        "Made by `python results/optimum/gaps.py` from the best-known table. Each Req_q "
-        "that differs counts; below 20 workflows there is one, since Req95 = Req99 = Req100.",
-        "",
         "| band | model | Req_q | proven | gap, mean | worst |",
         "|---|---|---:|---:|---:|---:|",
     ]
@@ -167,6 +196,19 @@ def write_bands(rows: dict[Key, BestKnown]) -> None:
                     f"| {band} | {model} | {len(pairs)} | {proven} ({share(proven / len(pairs))})"
                     f" | {mean_and_worst(pairs)} |"
                 )
+    return parts
+
+
+def write_bands(rows: dict[Key, BestKnown]) -> None:
+    """Write tables/bands.md: values against bounds, methods, and what the searches proved."""
+    parts = [
+        "# Best values and bounds",
+        "",
+        "Made by `python results/optimum/gaps.py` from the best-known table. Each Req_q "
+        "that differs counts; below 20 workflows there is one, since Req95 = Req99 = Req100.",
+        "",
+        *bands_table(rows),
+    ]
     for model in ("nominal", "simulator"):
         counts = Counter(
             row.bound.how for row in rows.values() if row.model == model and row.bound is not None
@@ -222,6 +264,27 @@ def write_instances(rows: dict[Key, BestKnown]) -> None:
     (TABLES / "instances.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
+def write_readme(runs: list[Reached], rows: dict[Key, BestKnown]) -> None:
+    """Write the tables between the marks of README.md."""
+    path = HERE / "README.md"
+    text = path.read_text(encoding="utf-8")
+    start, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
+    instances = len({run.instance for run in runs})
+    body = [
+        "",
+        "",
+        f"Gap of each policy to the bound that no policy beats, {instances} instances:",
+        "",
+        *headline(runs, rows),
+        "",
+        "Best known value against best known bound:",
+        "",
+        *bands_table(rows),
+        "",
+    ]
+    path.write_text(text[:start] + "\n".join(body) + text[end:], encoding="utf-8")
+
+
 def main() -> None:
     sizes = {name: len(load_scheduling_instance(name).workflows) for name in benchmark_names()}
     runs, left_out = reached(sizes)
@@ -230,6 +293,7 @@ def main() -> None:
     write_policies(runs, rows, left_out, left_out + len(runs) // len(MEASURES))
     write_bands(rows)
     write_instances(rows)
+    write_readme(runs, rows)
 
 
 if __name__ == "__main__":

@@ -24,9 +24,15 @@ from hexsolve.instances.benchmark.certificates import (
     load_certificate,
 )
 from hexsolve.instances.benchmark.io import benchmark_names, load_scheduling_instance
+from hexsolve.models import slo
 from hexsolve.models.check.schedule import check_schedule
 from hexsolve.models.errors import InputError
+from hexsolve.models.schedule import PERCENT
+from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.horizon import standalone_horizons
+from hexsolve.models.simulation.measures import flow_times
+from hexsolve.solver.online.predictors import make_predictor
+from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from hexsolve.solver.optimum.replay import replay
 
 TABLE = best_known()
@@ -101,6 +107,28 @@ def test_replayed_values_are_what_the_certificate_gives():
         # A later certificate may be better in its model and not in the simulator.
         equal += found.objective == row.value.value
     assert not replayed or equal
+
+
+@pytest.mark.parametrize("policy", ["workflow-fcfs", "sjf", "hexgen-flow"])
+def test_no_policy_beats_a_bound(policy):
+    compared = 0
+    for name in sorted({row.instance for row in TABLE.values() if row.instance.startswith("xs")}):
+        instance = load_scheduling_instance(name)
+        simulation = Simulation(
+            instance.cluster,
+            instance.workflows,
+            make_policy(policy, PolicyOptions()),
+            make_predictor("oracle", 0),
+        )
+        record = simulation.run()
+        horizons = standalone_horizons(instance.cluster, instance.workflows)
+        values = slo.slowdowns(flow_times(record), horizons)
+        for objective in objectives_of(len(instance.workflows)):
+            row = TABLE.get((name, objective, "simulator"))
+            if row is not None and not sum(record.counts["preemptions"]):
+                assert slo.required_scale(values, PERCENT[objective]) >= row.bound.value
+                compared += 1
+    assert compared
 
 
 def test_the_better_claim_is_kept():

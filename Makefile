@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile plan simulate test test-slow lint format bench results online catalog calibrate clean
+.PHONY: help setup compile plan simulate test test-slow lint format bench results optimum online catalog calibrate clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -49,10 +49,15 @@ bench: setup  ## planning time from 48 to 100,000 GPUs; speed of the simulation
 	$(RUN) results/plan_scale/run.py
 	$(RUN) results/speed/run.py
 
-results: setup bench  ## regenerate what stands in results/ and needs no other tool
+results: setup bench optimum  ## regenerate what stands in results/ and needs no other tool
 	$(RUN) results/plan_vs_aiconfigurator/compare.py
 	$(RUN) results/plan_vs_simulation/run.py
 	$(RUN) results/fidelity/run.py
+
+optimum: setup  ## best-known table, bounds and gaps of the benchmark (hours anew; goes on where it stopped)
+	$(RUN) results/optimum/run.py $(if $(QUICK),--time-limit xs=8 --time-limit s=15 --time-limit m=15 --time-limit l=15)
+	$(VENV)/bin/hexsolve compare results/optimum/study.yaml -o results/optimum/policies --no-figures --jobs $(JOBS)
+	$(RUN) results/optimum/gaps.py
 
 online: setup  ## compare online policies on 16 settings (QUICK=1: a quarter of it, ten minutes)
 	$(RUN) results/online/run.py $(if $(QUICK),--quick)

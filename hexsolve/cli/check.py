@@ -39,14 +39,14 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 
     INSTANCE is the file that was planned (left out: the default instance), ANSWER the file that
     `hexsolve plan -o` wrote; or a scheduling instance (left out: the benchmark's by its name) and
-    the schedule that `hexsolve optimum -o` wrote. Exit code 0: every rule is kept; 1: the broken
-    ones are listed; 2: a file is wrong.
+    the schedule that `hexsolve optimum -o` wrote, or a certificate of the benchmark. Exit code 0:
+    every rule is kept; 1: the broken ones are listed; 2: a file is wrong.
     """
     if not 1 <= len(files) <= 2:
         raise click.UsageError("give one or two files: [INSTANCE] ANSWER")
     instance = files[0] if len(files) == 2 else None
     data = read_data(files[-1])
-    if isinstance(data, dict) and data.get("kind") == "schedule":
+    if isinstance(data, dict) and data.get("kind") in ("schedule", "schedule-table"):
         _check_schedule(ctx, instance, data, str(files[-1]), as_json)
         return
     answer = validated(Answer, data, str(files[-1]))
@@ -76,11 +76,14 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 def _check_schedule(
     ctx: click.Context, instance: Path | None, data: Any, source: str, as_json: bool
 ) -> None:
+    from hexsolve.instances.benchmark.certificates import KIND, expanded
     from hexsolve.instances.benchmark.io import load_scheduling_instance
     from hexsolve.models.check.schedule import SCHEDULE_RULES, check_schedule
     from hexsolve.models.check.schedule_answer import HEADER_RULES
     from hexsolve.models.schedule import Schedule
 
+    if data["kind"] == KIND:
+        data = expanded(data, source)
     schedule = validated(Schedule, data, source)
     loaded = load_scheduling_instance(instance or schedule.instance_name)
     violations = check_schedule(loaded.cluster, loaded.workflows, schedule)

@@ -22,12 +22,25 @@ instance.add_command(import_trace)
 
 
 @instance.command("list", epilog="Example: hexsolve instance list --json")
+@click.option("--benchmark", is_flag=True, help="List the stored benchmark instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-def list_names(as_json: bool) -> None:
-    """List what an instance can name: shapes, workflow classes, LLMs, GPU types, clusters."""
+def list_names(benchmark: bool, as_json: bool) -> None:
+    """List what an instance can name: shapes, workflow classes, LLMs, GPU types, clusters.
+
+    With --benchmark, the stored scheduling instances, which `hexsolve optimum`, `hexsolve
+    simulate` and studies take by name.
+    """
     from hexsolve.cli.instance_list import catalog_data, show_catalog
 
-    if as_json:
+    if benchmark:
+        from hexsolve.cli.benchmark_list import benchmark_data, show_benchmark
+
+        data = benchmark_data()
+        if as_json:
+            click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+        else:
+            show_benchmark(data)
+    elif as_json:
         click.echo(json.dumps(catalog_data(), indent=2, ensure_ascii=False))
     else:
         show_catalog()

@@ -12,11 +12,12 @@ import click
 from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import counting
-from hexsolve.cli.simulate_input import resolve_cluster, resolve_workflows
+from hexsolve.cli.simulate_input import resolve_cluster, resolve_stored, resolve_workflows
 from hexsolve.cli.simulate_screen import show_summary
 from hexsolve.models.errors import InputError
 
 if TYPE_CHECKING:
+    from hexsolve.models.plan import Plan
     from hexsolve.models.simulation.cluster import SimulatedCluster
     from hexsolve.models.simulation.policy import Policy
     from hexsolve.models.simulation.trace import EventLog
@@ -114,7 +115,9 @@ def simulate(
     """Simulate workflows on a cluster of prefill, decode and mixed instances.
 
     PLAN_OR_INSTANCE is an answer that `hexsolve plan -o` wrote, or an instance, which is planned
-    first; left out, the embedded example. The same options give the same output, wall_s aside.
+    first; left out, the embedded example. Or a scheduling instance, which brings its own
+    workflows: a name of `hexsolve instance list --benchmark`, or such a file. The same options
+    give the same output, wall_s aside.
     """
     import numpy as np
 
@@ -137,10 +140,19 @@ def simulate(
         check_pyarrow()
     guess = make_predictor(predictor, seed)
     draws, resamples = np.random.default_rng(seed).spawn(2)
-    problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
+    plan: Plan | None = None
+    stored = resolve_stored(plan_or_instance)
+    if stored is not None:
+        _refuse_workload(instance, workload, count, rate, cv)
+        name, cluster, workflows = stored.name, stored.cluster, list(stored.workflows)
+        notes: tuple[str, ...] = (stored.description,) if stored.description else ()
+        workload = stored.name
+    else:
+        problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
+        name = problem.name
+        workflows, notes = resolve_workflows(problem, workload, count, rate, cv, draws)
     rolling = RollingOptions(budget_ms=budget_ms, deterministic=not real_time, seed=seed)
     chosen = make_policy(policy, PolicyOptions(plan, seed, rolling))
-    workflows, notes = resolve_workflows(problem, workload, count, rate, cv, draws)
     started = time.perf_counter()
     with ExitStack() as stack:
         listeners: list[EventLog | ChromeTrace] = []
@@ -176,7 +188,7 @@ def simulate(
         "predictor": predictor,
         "seed": seed,
         "workload": workload,
-        "instance": problem.name,
+        "instance": name,
         **summarise(result, cluster, alone, resamples),
         **epochs,
         "wall_s": time.perf_counter() - started,
@@ -185,6 +197,31 @@ def simulate(
         click.echo(json.dumps(summary, indent=2))
     else:
         show_summary(summary, plan, notes, times)
+
+
+def _refuse_workload(
+    instance: Path | None, workload: str, count: int | None, rate: float | None, cv: float
+) -> None:
+    """Refuse what a scheduling instance fixes.
+
+    Raises
+    ------
+    InputError
+        If one of the options is given; names it.
+    """
+    given = {
+        "--instance": instance is not None,
+        "--workload": workload != "classes",
+        "--workflows": count is not None,
+        "--rate": rate is not None,
+        "--cv": cv != 1.0,
+    }
+    for field, stands in given.items():
+        if stands:
+            raise InputError(
+                "is given with a scheduling instance, which holds its workflows and arrivals",
+                field=field,
+            )
 
 
 def _close_epochs(

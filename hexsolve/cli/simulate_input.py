@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from hexsolve.instances.benchmark.io import SUFFIX, benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
 from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
 from hexsolve.instances.generators.from_classes import draw_workflows
@@ -16,6 +17,7 @@ from hexsolve.models.answer import Answer, problem_hash
 from hexsolve.models.errors import InputError, allowed
 from hexsolve.models.plan import Plan
 from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.scheduling import SchedulingInstance
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.workflow import Workflow
@@ -53,6 +55,25 @@ def resolve_cluster(
     if made.plan is None:
         raise InputError(f"holds no plan (status {made.status})", source=str(path or problem.name))
     return problem, made.plan, deploy(problem, made.plan)
+
+
+def resolve_stored(path: Path | None) -> SchedulingInstance | None:
+    """Return the scheduling instance that `path` is or names; None if it is something else.
+
+    Raises
+    ------
+    InputError
+        If it is a scheduling instance, but not a sound one.
+    """
+    if path is None:
+        return None
+    if path.exists():
+        data = read_data(path) if path.suffix.lower() == SUFFIX else None
+        if not (isinstance(data, dict) and "call_fields" in data):
+            return None
+    elif str(path) not in benchmark_names():
+        return None
+    return load_scheduling_instance(path)
 
 
 def _is_answer(data: Any) -> bool:

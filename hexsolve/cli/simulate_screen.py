@@ -12,11 +12,11 @@ from hexsolve.native import state
 
 def show_summary(
     summary: dict[str, Any],
-    plan: Plan,
+    plan: Plan | None,
     notes: Sequence[str],
     epoch_times: Mapping[str, Mapping[str, float]],
 ) -> None:
-    """Print what a run gave, with the plan's promise beside it, and how a planner did."""
+    """Print what a run gave, with the plan's promise (if any) beside it, and how a planner did."""
     console = Console()
     calls_per_s = summary["calls"] / max(summary["wall_s"], 1e-9)
     console.print(
@@ -58,9 +58,10 @@ def _epochs(planner: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]
     return text
 
 
-def _slo_table(summary: dict[str, Any], plan: Plan) -> Table:
+def _slo_table(summary: dict[str, Any], plan: Plan | None) -> Table:
     table = Table(title="SLO scale: flow time in multiples of the standalone horizon")
-    for name in ("mean", "Req95 (95 % CI)", "Req99 (95 % CI)", "plan promises (mean)"):
+    promise = {} if plan is None else {"plan promises (mean)": f"{plan.slo_scale:.2f}"}
+    for name in ("mean", "Req95 (95 % CI)", "Req99 (95 % CI)", *promise):
         table.add_column(name, justify="right")
 
     def with_interval(key: str) -> str:
@@ -71,7 +72,7 @@ def _slo_table(summary: dict[str, Any], plan: Plan) -> Table:
         f"{summary['slowdown']['mean']:.2f}",
         with_interval("req95"),
         with_interval("req99"),
-        f"{plan.slo_scale:.2f}",
+        *promise.values(),
     )
     table.caption = "attained: " + ", ".join(
         f"{share:.0%} at {scale}×" for scale, share in summary["attainment"].items()

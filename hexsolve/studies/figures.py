@@ -14,9 +14,10 @@ from hexsolve.studies.schema import Study
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette (jfly.uni-koeln.de/color), safe for colour-blind readers.
+# Okabe and Ito's palette (jfly.uni-koeln.de/color), safe for colour-blind readers; its yellow,
+# #F0E442, is too pale for lines on white and gives way to a grey.
 COLOURS = (
-    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442",
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F",
 )  # fmt: skip
 STYLES = ("-", "--", ":", "-.")
 SETTINGS: dict[Any, Any] = {

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # Twelve colours that differ in lightness as well: Okabe and Ito's, and four of Tol's "muted"
 # (personal.sron.nl/~pault). Workflows beyond them begin again.
 WORKFLOW_COLOURS = (
-    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#000000",
+    "#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#7F7F7F", "#000000",
     "#332288", "#88CCEE", "#882255", "#999933",
 )  # fmt: skip
 

@@ -85,6 +85,18 @@ def test_half_written_lines_are_dropped_and_run_again(study_file, tmp_path, torn
     assert contents(whole) == contents(broken)
 
 
+def test_a_row_without_its_slowdowns_runs_again(study_file, tmp_path):
+    """An outage of power may keep a row and lose what was written before it."""
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    run(study_file, whole, "--no-figures")
+    run(study_file, broken, "--no-figures")
+    path = broken / "slowdowns.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
+    assert run(study_file, broken, "--no-figures").exit_code == 0
+    assert contents(whole) == contents(broken)
+    assert len((broken / "timings.csv").read_text().splitlines()) == 1 + 9 + 2
+
+
 def test_killed_and_resumed_equals_undisturbed(study_file, tmp_path):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     run(study_file, whole, "--no-figures")

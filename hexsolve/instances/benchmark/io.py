@@ -86,7 +86,7 @@ def load_scheduling_instance(name_or_path: str | Path) -> SchedulingInstance:
     if not path.exists() and path.suffix.lower() != SUFFIX:
         raise InputError(
             f"is no scheduling instance; allowed: a JSON file, or one of "
-            f"{allowed(benchmark_names())}",
+            f"{allowed(benchmark_names(), 3)}; `hexsolve instance list --benchmark` shows them",
             source=text,
         )
     return read_scheduling_instance(path)

@@ -114,6 +114,9 @@ def _tightened(
     value = relaxation.run.objective
     if value is None or whole.bought or not isinstance(whole.load, pulp.LpVariable):
         return whole, relaxation
+    if value <= 1e-6 * whole.unit:
+        # Next to nothing is carried: the inequality would be below the solver's tolerances.
+        return whole, relaxation
     tighter = task.formulation(load_bound=value * (1.0 + TOLERANCE) + TOLERANCE)
     if len(tighter.rows) == len(whole.rows):
         return whole, relaxation

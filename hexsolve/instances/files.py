@@ -153,7 +153,7 @@ def _events(text: str) -> Iterator[yaml.Event]:
 
 def _parse_json(text: str, source: str) -> Any:
     try:
-        return json.loads(text, object_pairs_hook=_unique)
+        return json.loads(text, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise InputError(
             f"line {error.lineno}, column {error.colno}: {error.msg}; allowed: JSON",
@@ -165,7 +165,14 @@ def _parse_json(text: str, source: str) -> Any:
         raise InputError("is nested too deeply", source=source) from None
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; a hook for `json.loads`.
+
+    Raises
+    ------
+    ValueError
+        A key stands twice.
+    """
     made: dict[str, Any] = {}
     for key, value in pairs:
         if key in made:

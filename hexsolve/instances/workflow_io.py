@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, ValidationError
 
+from hexsolve.instances.files import unique
 from hexsolve.instances.reading.fields import SECONDS_LIMIT, TOKEN_LIMIT, shown
 from hexsolve.instances.reading.files import lines
 from hexsolve.instances.reading.limits import DEFAULT_LIMITS, Limits
@@ -155,6 +156,11 @@ def workflow_from_json(text: str, source: str) -> Workflow:
         record = WorkflowRecord.model_validate_json(text)
     except ValidationError as error:
         raise _input_error(error, source) from None
+    try:
+        # Pydantic keeps the last of equal keys in silence.
+        json.loads(text, object_pairs_hook=unique)
+    except ValueError as mistake:
+        raise InputError(f"{mistake}; allowed: each once", source=source) from None
     calls = tuple(
         [
             Call(

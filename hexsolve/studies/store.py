@@ -15,7 +15,7 @@ from hexsolve.studies.cells import BOUND_MEASURES, MEASURES, Cell, Outcome
 from hexsolve.studies.schema import Study
 
 KEY = ("instance", "policy", "seed")
-SYNC_S = 1.0
+SYNC_S = 5.0
 """How often files are forced to disk, s. Killing the process loses no row; an outage of power may
 lose those of so many seconds, which run again. After each row it would take longer than a short
 run (7 ms a file)."""

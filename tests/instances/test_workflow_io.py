@@ -1,5 +1,6 @@
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +11,7 @@ from hexsolve.instances.workflow_io import (
     WorkflowRecord,
     iter_workflows,
     read_workflows,
+    workflow_to_json,
     write_workflows,
 )
 from hexsolve.models.errors import InputError
@@ -157,3 +159,20 @@ def test_documented_example_and_fields(request):
     assert record.calls[1].prefix_tokens == 21056
     for name in [*WorkflowRecord.model_fields, *type(record.calls[0]).model_fields]:
         assert f"| `{name}` |" in text
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('"name":"w"', '"name":"v","name":"w"', "name"),
+        ('"prompt_tokens":5', '"prompt_tokens":7,"prompt_tokens":5', "prompt_tokens"),
+        ('{"a":"1"}', '{"a":"1","a":"2"}', "a"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path, old: str, new: str, key: str) -> None:
+    line = workflow_to_json(Workflow("w", 0.0, (Call(5, 1),), metadata={"a": "1"}))
+    assert old in line
+    path = tmp_path / "w.jsonl"
+    path.write_text(f"{line}\n{line.replace(old, new)}\n")
+    with pytest.raises(InputError, match=f"line 2: key '{key}' stands twice; allowed: each once"):
+        read_workflows(path)

@@ -1,11 +1,10 @@
 """From an instance to a `Schedule`: the problem, its bounds, the search, and the replay."""
 
 from hexsolve import __version__
-from hexsolve.models.schedule import PERCENT, Schedule, ScheduleObjective, ScheduleTimes
+from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
 from hexsolve.models.scheduling import SchedulingInstance
 from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.status import Limit, Status, derive_status, relative_gap
-from hexsolve.solver.optimum.bounds import best_bound, lower_bounds
 from hexsolve.solver.optimum.clock import SearchOptions
 from hexsolve.solver.optimum.problem import build_problem
 from hexsolve.solver.optimum.replay import replay
@@ -16,9 +15,6 @@ from hexsolve.solver.optimum.windows import Windows
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 """Decode batches of which one is chosen."""
-
-BOUNDS_SHARE = 0.15
-"""Part of the time limit that the bounds of the simulator may take."""
 
 
 def choose_batch(
@@ -76,17 +72,8 @@ def optimum(
         batch = choose_batch(instance, horizons, objective, grid)
         times = ScheduleTimes(decode_batch=batch, grid_s=grid)
     problem = build_problem(cluster, workflows, horizons, times, objective)
-    floor, source = 0.0, ""
-    if times.mode == "nominal" and not options.deterministic:
-        # Every nominal schedule takes at least the simulator's least times; see docs/optimum.md.
-        percent = float(PERCENT[objective])
-        bounds = lower_bounds(
-            cluster, workflows, horizons, [percent], BOUNDS_SHARE * options.time_limit_s, 0
-        )
-        best = best_bound(bounds, percent)
-        floor, source = best.value, best.method
     search = Search(problem, options, report)
-    found = search.run(floor, source)
+    found = search.run()
     status = derive_status(found.objective, found.bound)
     calls = scheduled_calls(problem, found.timetable)
     simulated = None

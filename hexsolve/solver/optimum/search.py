@@ -11,6 +11,7 @@ from hexsolve.solver.optimum.cpsat.model import ask
 from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.neighbourhoods import improve_once
 from hexsolve.solver.optimum.problem import SchedulingProblem
+from hexsolve.solver.optimum.relaxation import relaxation_bound
 from hexsolve.solver.optimum.start import Incumbent, first_schedules, perturbed
 from hexsolve.solver.optimum.timetable import Placed
 from hexsolve.solver.optimum.windows import Windows
@@ -20,6 +21,9 @@ WHOLE = 220
 
 NEAR = 0.01
 """Relative gap from which on the whole model is solved to the end."""
+
+BOUNDS_SHARE = 0.1
+"""Part of the time limit that the preemptive relaxation may take."""
 
 Report = Callable[[float, float], None]
 
@@ -65,12 +69,16 @@ class Search:
         self.tests = 0
         self._report = report
 
-    def run(self, floor: float = 0.0, floor_source: str = "") -> Found:
-        """Return what the time limit allows; `floor` is a valid bound from elsewhere."""
-        self._raise_bound(floor, floor_source)
+    def run(self) -> Found:
+        """Return what the time limit allows."""
         first_schedules(self.windows, self.best)
         self._tell()
         limit = self.clock.options.time_limit_s
+        if not (self.closed or self.clock.options.deterministic):
+            # Its searches look at the time, so that deterministic runs do without.
+            relaxed = relaxation_bound(self.problem, BOUNDS_SHARE * limit)
+            self._raise_bound(relaxed.value, relaxed.method)
+            self._tell()
         if not self.closed:
             until = 0.05 * limit
             perturbed(

@@ -24,6 +24,7 @@ from hexsolve.instances.benchmark.best_known import (
     best_known,
     canonical,
     improved,
+    with_implied_bounds,
     write_table,
 )
 
@@ -34,6 +35,7 @@ MEASURES = {"req95": "req95", "req99": "req99", "req100": "max_slowdown"}
 """Objective → column of the study's runs.csv."""
 
 
+MIXED = "mixed"
 MARKS = ("<!-- measured -->", "<!-- end -->")
 
 
@@ -46,6 +48,10 @@ class Reached:
     objective: str
     value: float
     key: Key
+
+    def bounded(self, rows: dict[Key, BestKnown]) -> bool:
+        """Return whether there is a bound to compare with."""
+        return rows[self.key].bound is not None
 
 
 def reached(sizes: dict[str, int]) -> tuple[list[Reached], int]:
@@ -81,6 +87,7 @@ def offer_runs(runs: list[Reached]) -> dict[Key, BestKnown]:
         instance, objective, _ = run.key
         made = BestKnown(instance, objective, "simulator", None, claim)
         rows[run.key] = improved(rows.get(run.key), made)
+    rows = with_implied_bounds(rows)
     write_table(rows.values())
     return rows
 
@@ -112,6 +119,7 @@ def gaps_of(
         if run.objective != objective or band_of(run.instance) not in bands:
             continue
         if row.bound is None or row.value is None:
+            # Not searched yet.
             continue
         short = run.instance.split("-")[0]
         to_bound.setdefault(run.policy, []).append((gap(run.value, row.bound.value), short))
@@ -124,8 +132,9 @@ def mean(gaps: list[tuple[float, str]]) -> float:
     return sum(value for value, _ in gaps) / len(gaps)
 
 
-def headline(runs: list[Reached], rows: dict[Key, BestKnown]) -> list[str]:
-    """Return the table of the README: each policy's gaps over all instances."""
+def headline(runs: list[Reached], rows: dict[Key, BestKnown], mixed: set[str]) -> list[str]:
+    """Return the table of the README: each policy's gaps over all instances but the mixed ones."""
+    runs = [run for run in runs if run.instance not in mixed]
     found = {objective: gaps_of(runs, rows, objective, BANDS) for objective in MEASURES}
     lines = [
         "| policy | Req95: mean, worst | Req99: mean, worst | Req100: mean, worst | "
@@ -176,15 +185,24 @@ def write_policies(
     (TABLES / "policies.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
-def bands_table(rows: dict[Key, BestKnown]) -> list[str]:
-    """Return a table per band: what is proven, and gaps between best value and best bound."""
+def bands_table(rows: dict[Key, BestKnown], mixed: set[str]) -> list[str]:
+    """Return a table per band: what is proven, and gaps between best value and best bound.
+
+    Instances with mixed instances, which have the weak bounds of the simulator only, are a group
+    of their own.
+    """
     parts = [
         "| band | model | Req_q | proven | gap, mean | worst |",
         "|---|---|---:|---:|---:|---:|",
     ]
-    for band in BANDS:
+    for band in (*BANDS, MIXED):
         for model in ("nominal", "simulator"):
-            of_band = [r for r in rows.values() if band_of(r.instance) == band and r.model == model]
+            of_band = [
+                row
+                for row in rows.values()
+                if (MIXED if row.instance in mixed else band_of(row.instance)) == band
+                and row.model == model
+            ]
             pairs = [
                 (gap(row.value.value, row.bound.value), row.instance.split("-")[0])
                 for row in of_band
@@ -199,7 +217,7 @@ def bands_table(rows: dict[Key, BestKnown]) -> list[str]:
     return parts
 
 
-def write_bands(rows: dict[Key, BestKnown]) -> None:
+def write_bands(rows: dict[Key, BestKnown], mixed: set[str]) -> None:
     """Write tables/bands.md: values against bounds, methods, and what the searches proved."""
     parts = [
         "# Best values and bounds",
@@ -207,7 +225,7 @@ def write_bands(rows: dict[Key, BestKnown]) -> None:
         "Made by `python results/optimum/gaps.py` from the best-known table. Each Req_q "
         "that differs counts; below 20 workflows there is one, since Req95 = Req99 = Req100.",
         "",
-        *bands_table(rows),
+        *bands_table(rows, mixed),
     ]
     for model in ("nominal", "simulator"):
         counts = Counter(
@@ -237,7 +255,7 @@ def write_bands(rows: dict[Key, BestKnown]) -> None:
     (TABLES / "bands.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
-def write_instances(rows: dict[Key, BestKnown]) -> None:
+def write_instances(rows: dict[Key, BestKnown], mixed: set[str]) -> None:
     """Write tables/instances.md: everything, a line per Req_q."""
     parts = [
         "# Best known",
@@ -259,41 +277,43 @@ def write_instances(rows: dict[Key, BestKnown]) -> None:
             both = row is not None and row.value is not None and row.bound is not None
             cells.append(share(gap(row.value.value, row.bound.value)) if both else "–")
         parts.append("| " + " | ".join(cells) + " |")
-    mixed = [n for n in benchmark_names() if not covered(load_scheduling_instance(n))]
-    parts += ["", f"Not covered by the scheduling model (mixed instances): {', '.join(mixed)}."]
+    parts += ["", f"Not in the scheduling model (mixed instances): {', '.join(sorted(mixed))}."]
     (TABLES / "instances.md").write_text("\n".join(parts) + "\n", encoding="utf-8")
 
 
-def write_readme(runs: list[Reached], rows: dict[Key, BestKnown]) -> None:
+def write_readme(runs: list[Reached], rows: dict[Key, BestKnown], mixed: set[str]) -> None:
     """Write the tables between the marks of README.md."""
     path = HERE / "README.md"
     text = path.read_text(encoding="utf-8")
     start, end = text.index(MARKS[0]) + len(MARKS[0]), text.index(MARKS[1])
-    instances = len({run.instance for run in runs})
+    instances = len({run.instance for run in runs if run.bounded(rows)} - mixed)
     body = [
         "",
         "",
-        f"Gap of each policy to the bound that no policy beats, {instances} instances:",
+        f"Gap of each policy to the bound that no policy beats, {instances} instances without "
+        "mixed ones:",
         "",
-        *headline(runs, rows),
+        *headline(runs, rows, mixed),
         "",
-        "Best known value against best known bound:",
+        "Best known value against best known bound, for each Req_q that differs:",
         "",
-        *bands_table(rows),
+        *bands_table(rows, mixed),
         "",
     ]
     path.write_text(text[:start] + "\n".join(body) + text[end:], encoding="utf-8")
 
 
 def main() -> None:
-    sizes = {name: len(load_scheduling_instance(name).workflows) for name in benchmark_names()}
+    instances = {name: load_scheduling_instance(name) for name in benchmark_names()}
+    sizes = {name: len(instance.workflows) for name, instance in instances.items()}
+    mixed = {name for name, instance in instances.items() if not covered(instance)}
     runs, left_out = reached(sizes)
     rows = offer_runs(runs)
     TABLES.mkdir(exist_ok=True)
     write_policies(runs, rows, left_out, left_out + len(runs) // len(MEASURES))
-    write_bands(rows)
-    write_instances(rows)
-    write_readme(runs, rows)
+    write_bands(rows, mixed)
+    write_instances(rows, mixed)
+    write_readme(runs, rows, mixed)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from hexsolve.instances.benchmark.best_known import (
     improved,
     objectives_of,
     table_path,
+    with_implied_bounds,
     write_table,
 )
 from hexsolve.instances.benchmark.certificates import (
@@ -146,6 +147,29 @@ def test_another_decode_batch_is_another_model():
     other = replace(ROW, decode_batch=8, value=claim(2.5), bound=claim(0.1))
     assert improved(ROW, other) == other
     assert improved(other, ROW) == other
+
+
+def test_bounds_carry_over_to_larger_q_and_from_the_simulator_to_nominal():
+    def row(objective, model, bound, how="energy", batch=None):
+        return BestKnown("xs01", objective, model, batch, None, "", claim(bound, how))
+
+    rows = [
+        row("req95", "nominal", 1.0, batch=4),
+        row("req100", "nominal", 1.1, batch=8),
+        row("req95", "simulator", 1.4),
+        row("req99", "simulator", 1.2),
+        row("req100", "simulator", 1.5, "optimistic CP-SAT"),
+    ]
+    made = with_implied_bounds({each.key: each for each in rows})
+    assert [made[each.key].bound.value for each in rows] == [1.4, 1.4, 1.4, 1.4, 1.5]
+    assert with_implied_bounds(made) == made
+    nominal = row("req95", "nominal", 1.3, batch=4), row("req100", "nominal", 1.1, batch=4)
+    made = with_implied_bounds({each.key: each for each in nominal})
+    assert [made[each.key].bound.value for each in nominal] == [1.3, 1.3]
+
+
+def test_the_table_has_what_its_rows_imply():
+    assert with_implied_bounds(TABLE) == TABLE
 
 
 def test_a_bound_above_the_value_is_refused():

@@ -8,7 +8,7 @@ better one.
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from io import StringIO
 from pathlib import Path
 from typing import Literal, get_args
@@ -18,6 +18,9 @@ from hexsolve.models.schedule import PERCENT, ScheduleObjective
 from hexsolve.models.status import OPTIMALITY_TOLERANCE
 
 Model = Literal["nominal", "simulator"]
+OPTIMISTIC = "optimistic"
+"""First word of `Claim.how` of bounds that hold for the simulator but not for the nominal model."""
+
 Key = tuple[str, str, str]
 
 
@@ -108,6 +111,37 @@ def improved(old: BestKnown | None, new: BestKnown) -> BestKnown:
     if new.bound is not None and (bound is None or new.bound.value > bound.value):
         bound = new.bound
     return _sound(BestKnown(*old.key, old.decode_batch, value, certificate, bound))  # type: ignore[arg-type]
+
+
+def with_implied_bounds(rows: dict[Key, BestKnown]) -> dict[Key, BestKnown]:
+    """Return the table where each bound is at least what other rows prove.
+
+    Req_q grows with q, so a bound on a smaller q holds; and bounds of the simulator hold for
+    nominal schedules, unless they come from the optimistic model (docs/optimum.md).
+    """
+    found = dict(rows)
+    for key in sorted(rows, key=lambda each: (each[0], PERCENT[each[1]], each[2])):
+        row = found[key]
+        for other in objectives_up_to(row.objective):
+            for model in ("nominal", "simulator"):
+                there = found.get((row.instance, other, model))
+                if there is None or there.bound is None or not _implies(there, row):
+                    continue
+                row = improved(row, replace(row, value=None, bound=there.bound))
+        found[key] = row
+    return found
+
+
+def objectives_up_to(objective: str) -> tuple[str, ...]:
+    """Return the Req_q of this q and of smaller ones."""
+    return tuple(name for name in PERCENT if PERCENT[name] <= PERCENT[objective])
+
+
+def _implies(there: BestKnown, row: BestKnown) -> bool:
+    assert there.bound is not None
+    if there.model == row.model:
+        return there.decode_batch == row.decode_batch
+    return there.model == "simulator" and not there.bound.how.startswith(OPTIMISTIC)
 
 
 def _sound(row: BestKnown) -> BestKnown:

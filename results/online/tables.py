@@ -49,7 +49,8 @@ def write_tables(path: Path, folder: Path) -> None:
     parts = ["# Online policies", ""]
     parts += [
         "Made by `python results/online/run.py` from runs.csv; ratios are geometric means over the "
-        "seeds, paired by workload. Below 1 is better than what is compared with.",
+        "seeds, paired by workload. Below 1 is better than what is compared with. A number in "
+        "brackets tells of how many seeds a cell is, where it is fewer than the row's.",
         "",
     ]
     parts += _values(table)
@@ -67,11 +68,12 @@ def _values(table) -> list[str]:
         lines += ["|---|---:|" + "---:|" * len(policies)]
         for setting in sorted(table):
             cells = []
+            seeds = max(len(runs) for runs in table[setting].values())
             for policy in policies:
                 runs = table[setting].get(policy, {})
                 values = [run[key] for run in runs.values()]
-                cells.append(f"{geometric_mean(values):.2f}" if values else "")
-            seeds = max(len(runs) for runs in table[setting].values())
+                few = f" ({len(values)})" if len(values) < seeds else ""
+                cells.append(f"{geometric_mean(values):.2f}{few}" if values else "")
             lines.append(f"| {setting} | {seeds} | " + " | ".join(cells) + " |")
         lines.append("")
     return lines
@@ -81,13 +83,17 @@ def _paired(one, other, key: str) -> list[float]:
     return [one[seed][key] / other[seed][key] for seed in sorted(one) if seed in other]
 
 
-def _best_rival(row, rivals, key: str) -> str | None:
-    """Return the rival with the least mean, of those that ran on every seed of the rule."""
-    seeds = set(row.get("hexagent", {}))
-    able = [name for name in rivals if seeds and seeds <= set(row.get(name, {}))]
-    return min(
-        able, key=lambda name: geometric_mean([row[name][s][key] for s in seeds]), default=None
-    )
+def _best_rival(row, rivals, key: str) -> tuple[str, list[float]] | None:
+    """Return the rival with the least mean and the rule's ratios to it.
+
+    Over the seeds that the rule and all rivals of this setting ran on.
+    """
+    able = [name for name in rivals if row.get(name)]
+    seeds = set(row.get("hexagent", {})).intersection(*(row[name] for name in able))
+    if not able or not seeds:
+        return None
+    best = min(able, key=lambda name: geometric_mean([row[name][s][key] for s in sorted(seeds)]))
+    return best, [row["hexagent"][seed][key] / row[best][seed][key] for seed in sorted(seeds)]
 
 
 def _against_rivals(table) -> list[str]:
@@ -100,21 +106,22 @@ def _against_rivals(table) -> list[str]:
         (f"all rivals that were run ({len(every)})", every),
     ):
         lines += [f"## HexAGenT rule against the best of {title}", ""]
-        lines += ["| Setting | best (Req95) | Req95 ratio | best (Req99) | Req99 ratio |"]
-        lines += ["|---|---|---:|---|---:|"]
+        lines += ["| Setting | seeds | best (Req95) | Req95 ratio | best (Req99) | Req99 ratio |"]
+        lines += ["|---|---:|---|---:|---|---:|"]
         totals: dict[str, list[float]] = {"req95": [], "req99": []}
         for setting in sorted(table):
             row = table[setting]
-            cells = []
+            cells, seeds = [], 0
             for key in ("req95", "req99"):
                 best = _best_rival(row, rivals, key)
                 if best is None:
                     cells += ["", ""]
                     continue
-                ratio = geometric_mean(_paired(row["hexagent"], row[best], key))
-                totals[key].append(ratio)
-                cells += [best, f"{ratio:.3f}"]
-            lines.append(f"| {setting} | " + " | ".join(cells) + " |")
+                name, ratios = best
+                totals[key].append(geometric_mean(ratios))
+                cells += [name, f"{geometric_mean(ratios):.3f}"]
+                seeds = len(ratios)
+            lines.append(f"| {setting} | {seeds or ''} | " + " | ".join(cells) + " |")
         for key, name in (("req95", "Req95"), ("req99", "Req99")):
             if totals[key]:
                 mean = 1.0 - float(np.mean(totals[key]))

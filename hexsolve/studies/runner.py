@@ -1,7 +1,10 @@
 """Run what is missing of a study: in this process, in several, or on a Dask cluster."""
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
+from itertools import groupby
 from multiprocessing import get_context
 from typing import Protocol
 
@@ -37,22 +40,42 @@ def processes(count: int) -> Executor:
     """Return an executor of `count` processes on this machine."""
 
     def run(study: Study, jobs: list[Job]) -> Iterator[Result]:
-        remaining = iter(jobs)
-        with ProcessPoolExecutor(
-            count, get_context("spawn"), initializer=_remember, initargs=(study,)
-        ) as pool:
-            running: set[Future[Result]] = set()
+        # The runs of a workload go to one process, which then prepares it once.
+        waiting = deque(deque(group) for _, group in groupby(jobs, key=_workload))
+        queues: list[deque[Job]] = [deque() for _ in range(count)]
+        owners: dict[Future[Result], int] = {}
+        with ExitStack() as stack:
+            pools = [
+                stack.enter_context(
+                    ProcessPoolExecutor(
+                        1, get_context("spawn"), initializer=_remember, initargs=(study,)
+                    )
+                )
+                for _ in range(count)
+            ]
+            # A second job each waits, so that no process ever does.
+            idle = [*range(count), *range(count)]
             while True:
-                # A second job each waits, so that no process ever does.
-                while len(running) < 2 * count and (job := next(remaining, None)) is not None:
-                    running.add(pool.submit(_run_remembered, job))
-                if not running:
+                for number in idle:
+                    if not queues[number] and waiting:
+                        queues[number] = waiting.popleft()
+                    # Out of workloads: take the last run of the process that has most to do.
+                    queue = queues[number] or max(queues, key=len)
+                    if queue:
+                        job = queue.popleft() if queue is queues[number] else queue.pop()
+                        owners[pools[number].submit(_run_remembered, job)] = number
+                if not owners:
                     return
-                ended, running = wait(running, return_when=FIRST_COMPLETED)
+                ended, _ = wait(owners, return_when=FIRST_COMPLETED)
+                idle = [owners.pop(future) for future in ended]
                 for future in ended:
                     yield future.result()
 
     return run
+
+
+def _workload(job: Job) -> tuple[str, int]:
+    return job.instance, job.seed
 
 
 _REMEMBERED: list[Study] = []

@@ -16,6 +16,7 @@ from scipy import stats
 from hexsolve.cli.main import cli
 from hexsolve.models.errors import InputError
 from hexsolve.studies.cells import Cell, cells
+from hexsolve.studies.runner import here, processes
 from hexsolve.studies.schema import EXAMPLE, load_study
 from hexsolve.studies.statistics import compare
 from hexsolve.studies.store import Store
@@ -186,3 +187,14 @@ def test_the_store_counts_a_run_once(study_file, tmp_path):
     store = Store(tmp_path / "out", study)
     assert len(store.rows()) == 9
     assert len(path.read_text().splitlines()) == 10
+
+
+@pytest.mark.parametrize("workloads", [1, 3])
+def test_processes_run_every_job_once(study_file, workloads):
+    """Fewer workloads than processes: the idle ones help."""
+    study = load_study(study_file)
+    jobs = [cell for cell in cells(study) if cell.seed <= workloads]
+    outcomes = list(processes(2)(study, jobs))
+    assert sorted(outcome.cell for outcome in outcomes) == sorted(jobs)
+    expected = {outcome.cell: outcome.row for outcome in here(study, jobs)}
+    assert {outcome.cell: outcome.row for outcome in outcomes} == expected

@@ -99,10 +99,9 @@ def ask(
     parameters = solver.parameters
     parameters.num_workers = effort.workers
     parameters.random_seed = effort.seed
-    if minimise_from is None:
-        # Whether α can be kept is a matter of windows: without the LP both answers come sooner.
-        parameters.linearization_level = 0
-        parameters.use_overload_checker_in_cumulative = True
+    # What α allows is a matter of windows; the LP hardly moves those, and takes most of the time.
+    parameters.linearization_level = 0
+    parameters.use_overload_checker_in_cumulative = True
     parameters.fix_variables_to_their_hinted_value = fix_hint
     parameters.max_time_in_seconds = effort.seconds
     if effort.deterministic is not None:

@@ -119,7 +119,7 @@ def test_mistakes_are_named(study_file, old, new, message):
 
 
 def test_figures_of_gaps_and_a_run_repeat_to_the_byte(study_file, tmp_path):
-    study_file.write_text(STUDY + "gantt: [hexagent]\nbounds_time_limit_s: 2\n")
+    study_file.write_text(STUDY + "gantt: [hexagent]\nbounds_time_limit_s: 120\n")
     run(study_file, tmp_path / "one")
     run(study_file, tmp_path / "two")
     names = {path.name for path in (tmp_path / "one" / "figures").iterdir()}

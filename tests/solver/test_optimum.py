@@ -10,8 +10,9 @@ from hexsolve.solver.backends import Budget
 from hexsolve.solver.placement.extract import extract_plan
 from hexsolve.solver.placement.grid import numbered
 from hexsolve.solver.placement.rules import GroupRules
-from hexsolve.solver.placement.search import Found, Task, search
+from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.solve import as_checked
+from hexsolve.solver.placement.task import Found, Task
 from hexsolve.solver.placement.traffic import Traffic
 from tests.solver.oracle import Candidate, brute_force
 from tests.solver.random_problems import random_candidates, random_problem

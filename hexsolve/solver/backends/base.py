@@ -38,6 +38,8 @@ class Budget:
     cutoff : float, optional
         Objective value that a solution must improve on to matter (HiGHS only): a run may pass
         over worse ones, so that its bound never claims more than this value.
+    heuristics : bool
+        Whether to look for solutions by other means than branching (HiGHS only).
     """
 
     time_s: float = 60.0
@@ -46,6 +48,7 @@ class Budget:
     on_progress: Callable[[Progress], None] | None = None
     target: float | None = None
     cutoff: float | None = None
+    heuristics: bool = True
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -27,6 +27,17 @@ _STOPPED = {
 
 _REPORT_EVERY_S = 0.05
 
+# Presolve would replace the totals of totals.py by their sums, and nothing could branch on them:
+# bits 8 (free column substitution) and 12 (aggregator) of HiGHS's list of rules.
+_KEEP_TOTALS = 1 << 8 | 1 << 12
+_NO_HEURISTICS = {
+    "mip_heuristic_effort": 0.0,
+    "mip_heuristic_run_feasibility_jump": False,
+    "mip_heuristic_run_rens": False,
+    "mip_heuristic_run_rins": False,
+    "mip_heuristic_run_root_reduced_cost": False,
+}
+
 # No model of hexsolve is unbounded: loads are capped by inventory or given, costs are positive.
 _INFEASIBLE = (
     highspy.HighsModelStatus.kInfeasible,
@@ -55,8 +66,12 @@ class HiGHS:
             # The LPs are highly degenerate: interior point at the root and in sub-MIPs halves
             # the time to a proof.
             mip_lp_solver="ipm",
+            # Most of the time to a proof is strong branching; with one trial a variable it halves.
+            mip_pscost_minreliable=1,
+            presolve_rule_off=_KEEP_TOTALS,
             mip_feasibility_tolerance=1e-7,
             primal_feasibility_tolerance=1e-8,
+            **({} if budget.heuristics else _NO_HEURISTICS),
             **options,
         )
         solver.attach(model, budget)
@@ -113,21 +128,23 @@ class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
         """Prepare the progress callback."""
         if budget.on_progress is None:
             return
-        started = time.perf_counter()
         sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
         report = budget.on_progress
+        # HiGHS shows the cutoff as its best value until it has a solution.
+        nothing = math.inf if budget.cutoff is None else budget.cutoff / sign
+        nothing -= 1e-9 * abs(nothing) if math.isfinite(nothing) else 0.0
 
         def number(value: float) -> float | None:
             return sign * value if math.isfinite(value) else None
 
-        last = [started - _REPORT_EVERY_S]
+        last = [time.perf_counter() - _REPORT_EVERY_S]
 
         def callback(_kind: Any, _message: str, out: Any, _in: Any, _data: Any) -> None:
             now = time.perf_counter()
             if now - last[0] >= _REPORT_EVERY_S:
                 last[0] = now
-                best, bound = number(out.mip_primal_bound), number(out.mip_dual_bound)
-                report(Progress(now - started, best, bound))
+                best = number(out.mip_primal_bound) if out.mip_primal_bound < nothing else None
+                report(Progress(now - budget.started, best, number(out.mip_dual_bound)))
 
         # HiGHS's callback for its log says nothing while the log is off; this one asks, a
         # thousand times a second, whether to go on.

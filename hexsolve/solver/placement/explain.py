@@ -8,8 +8,9 @@ from hexsolve.solver.backends import Budget
 from hexsolve.solver.backends.highs import HiGHS
 from hexsolve.solver.placement.formulation import Formulation, Variation
 from hexsolve.solver.placement.relaxation import Relaxation
-from hexsolve.solver.placement.search import Task, search
+from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.solve import Solution
+from hexsolve.solver.placement.task import Task
 
 RESOURCES = {
     "prefill_wait": "prefill compute",

@@ -82,6 +82,8 @@ class Formulation:
         Candidates that get variables; default all.
     load_bound : float, optional
         A load that no plan exceeds, where the load is a variable; it tightens the LP.
+    cuts : frozenset of str, optional
+        Names of the valid inequalities ``built_…`` to write; default all.
 
     Attributes
     ----------
@@ -104,6 +106,7 @@ class Formulation:
         variation: Variation | None = None,
         active: Iterable[int] | None = None,
         load_bound: float | None = None,
+        cuts: frozenset[str] | None = None,
     ):
         self.problem = problem
         self.traffic = traffic
@@ -128,6 +131,7 @@ class Formulation:
         self.model.hexsolve_unit = self.unit if maximise else 1.0
         self._shared_variables()
         self.load_bound = load_bound
+        self._cuts = cuts
         self._shared_rows()
         self._columns()
         self._assemble()
@@ -455,6 +459,8 @@ class Formulation:
         if share * most >= enough or math.isinf(most):
             return
         name = f"built_c{row}_{self.candidates[column].key}"
+        if self._cuts is not None and name not in self._cuts:
+            return
         flow, count = self.flow[row, column], self.count[column]
         self._row(name, pulp.LpConstraintLE, 0.0, (flow, 1.0), (count, -most))
 

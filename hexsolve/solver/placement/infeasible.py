@@ -10,7 +10,8 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.backends import Budget
 from hexsolve.solver.placement.formulation import Variation
 from hexsolve.solver.placement.grid import candidate_groups
-from hexsolve.solver.placement.search import Found, Task, search
+from hexsolve.solver.placement.search import search
+from hexsolve.solver.placement.task import Found, Task
 from hexsolve.solver.placement.traffic import Traffic
 
 GROUPS = {

@@ -7,7 +7,7 @@ from hexsolve.solver.backends import Budget
 from hexsolve.solver.backends.highs import HiGHS
 from hexsolve.solver.placement.extract import extract_plan
 from hexsolve.solver.placement.formulation import Formulation, Variation
-from hexsolve.solver.placement.search import Task
+from hexsolve.solver.placement.task import Task
 
 # How much of the load or SLO scale is given up so that every rule holds.
 MARGIN = 1e-7

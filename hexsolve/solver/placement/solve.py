@@ -17,7 +17,8 @@ from hexsolve.solver.placement.extract import extract_plan
 from hexsolve.solver.placement.formulation import Formulation
 from hexsolve.solver.placement.grid import candidate_groups
 from hexsolve.solver.placement.repair import repaired
-from hexsolve.solver.placement.search import Found, Task, search
+from hexsolve.solver.placement.search import search
+from hexsolve.solver.placement.task import Found, Task
 from hexsolve.solver.placement.traffic import Traffic
 from hexsolve.solver.result import Limit, Outcome, Status, derive_status
 

@@ -9,7 +9,8 @@ from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.placement import grid
 from hexsolve.solver.placement.candidates import Candidate, binding_rules
-from hexsolve.solver.placement.search import Task, search
+from hexsolve.solver.placement.search import search
+from hexsolve.solver.placement.task import Task
 from hexsolve.solver.placement.traffic import Traffic
 from tests.solver.placement.tiny import OBJECTIVES, drawn, exact
 

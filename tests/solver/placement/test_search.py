@@ -11,6 +11,8 @@ from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.backends import BACKENDS, Progress, backend
 from hexsolve.solver.backends.highs import HiGHS
+from hexsolve.solver.placement.direction import Direction
+from hexsolve.solver.placement.ladder import GROWTH, Ladder
 from hexsolve.solver.placement.relaxation import relax
 from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.solve import as_checked, make_task, solve
@@ -169,6 +171,63 @@ def test_runs_repeat_exactly() -> None:
         first, second = (solved(drawn(seed), objective) for _ in range(2))
         assert first.plan == second.plan
         assert first.outcome.bound == second.outcome.bound
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_ladder_finds_the_optimum_with_and_without_a_plan(objective: Objective) -> None:
+    """From nothing and from a poor plan; some need several rungs."""
+    compared = rungs = 0
+    for seed in range(200, 260):
+        problem = small(seed, 36 if objective == "load" else 55, objective)
+        if problem is None:
+            continue
+        task = make_task(problem, objective)
+        whole = task.formulation()
+        relaxation = relax(whole, exact())
+        best = backend("highs").solve(whole.model, exact()).objective
+        if best is None or relaxation.run.objective is None or best < 1e-6:
+            continue
+        poor = best * (0.7 if objective == "load" else 1.3)
+        for known in (None, poor):
+            ladder = Ladder(task, exact(), relaxation, None)
+            first = ladder.rung
+            found = ladder.climb(whole, known)
+            assert found.run.objective == pytest.approx(best, rel=1e-6), (seed, known)
+            assert found.run.bound == pytest.approx(best, rel=1e-6), (seed, known)
+            rungs += ladder.rung > 2.0 * GROWTH * first
+        compared += 1
+        if compared == 5:
+            break
+    assert compared == 5
+    assert rungs >= 3
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_every_rung_raises_the_bound_and_none_beyond_the_optimum(objective: Objective) -> None:
+    compared = 0
+    for seed in range(200, 260):
+        problem = small(seed, 36 if objective == "load" else 55, objective)
+        if problem is None:
+            continue
+        task = make_task(problem, objective)
+        whole = task.formulation()
+        relaxation = relax(whole, exact())
+        best = backend("highs").solve(whole.model, exact()).objective
+        linear = relaxation.run.objective
+        if best is None or linear is None or abs(best - linear) < 0.02 * best:
+            continue
+        way, shown = Direction.of(whole.model), []
+        budget = replace(exact(), on_progress=shown.append)
+        Ladder(task, budget, relaxation, None).climb(whole, None)
+        bounds = [progress.bound for progress in shown if progress.bound is not None]
+        assert len({round(bound / best, 4) for bound in bounds}) > 1
+        for bound in bounds:
+            assert way.excess(bound, linear) >= -1e-6 * best
+            assert way.excess(bound, best) <= 1e-6 * best
+        compared += 1
+        if compared == 3:
+            break
+    assert compared == 3
 
 
 def test_a_bound_on_the_load_tightens_the_relaxation_and_keeps_the_optimum() -> None:

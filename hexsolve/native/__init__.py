@@ -27,12 +27,14 @@ SIMULATION = "hexsolve.models.simulation"
 MODULES = tuple(
     f"{SIMULATION}.{name}"
     for name in (
+        "assignment",
         "calls",
         "clock",
         "clone",
         "decode",
         "dispatch",
         "engine",
+        "events",
         "failures",
         "links",
         "mixed",

@@ -41,6 +41,28 @@ def test_everything_but_wall_time_repeats(answer, policy):
     assert one["req95"] <= one["req99"]
 
 
+def test_the_attainment_curve_is_whole(answer):
+    """The scale that each share of the workflows needs, with intervals; Req95 lies on it."""
+    summary = simulate(answer, "-n", "60", "--seed", "3")
+    curve = summary["attainment_curve"]
+    assert [point["share"] for point in curve] == [percent / 100 for percent in range(1, 101)]
+    scales = [point["scale"] for point in curve]
+    assert scales == sorted(scales)
+    assert len(set(scales)) > 40
+    assert all(p["ci95"][0] <= p["scale"] <= p["ci95"][1] for p in curve)
+    assert sum(p["ci95"][0] < p["ci95"][1] for p in curve) > 90
+    for percent in (95, 99):
+        point = curve[percent - 1]
+        assert (point["scale"], point["ci95"]) == (
+            summary[f"req{percent}"],
+            summary[f"req{percent}_ci95"],
+        )
+    assert scales[-1] == summary["slowdown"]["max"]
+    for scale, share in summary["attainment"].items():
+        within = [point["share"] for point in curve if point["scale"] <= float(scale)]
+        assert share - 0.02 <= max(within, default=0.0) <= share + 1e-9
+
+
 def test_other_seeds_and_predictors_give_other_runs(answer):
     base = simulate(answer, "-n", "40")
     assert simulate(answer, "-n", "40", "--seed", "1")["req99"] != base["req99"]

@@ -127,7 +127,7 @@ def test_a_fresh_build_passes_the_exactness_suite_until_an_edit(tmp_path):
     for name in ("hexsolve", "tests"):
         ignore = shutil.ignore_patterns("lib", "__pycache__")
         shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "HEXSOLVE_NATIVE": "1"}
 
     def run(*arguments: str) -> str:
         done = subprocess.run(

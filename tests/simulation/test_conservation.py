@@ -23,6 +23,7 @@ class Auditor:
         self.calls_done = 0
         self.area = 0
         self.last = 0
+        self.shared = 0
         self.queued: dict[int, list[tuple[int, int]]] = {}
         self.batches: dict[int, set[int]] = {}
 
@@ -47,6 +48,10 @@ class Auditor:
             pool.evict()
             assert pool.pinned <= pool.used <= pool.capacity
         links = simulation.links
+        if links.touched:
+            # Bandwidth is shared anew at the end of this instant's round.
+            return
+        self.shared += any(links.leaving)
         for number, bandwidth in enumerate(links.bandwidth):
             for flows in (links.leaving[number], links.entering[number]):
                 assert sum(flow.flow_rate for flow in flows) <= max(bandwidth, len(flows))
@@ -72,6 +77,16 @@ def test_laws_hold_at_every_event(seed):
     assert all(0 <= each.mean_kv_tokens <= each.kv_capacity_tokens for each in record.instances)
     outputs = [call.output_tokens for w in simulation.workflows for call in w.calls]
     assert list(record.counts["output_tokens"]) == outputs
+
+
+def test_the_audit_sees_links_in_use():
+    auditor = Auditor()
+    for seed in range(20):
+        cluster_, workflows = random_scenario(seed)
+        run = Simulation(cluster_, workflows, Scripted(seed), Guess(seed), listener=auditor)
+        auditor.simulation = run
+        run.run()
+    assert auditor.shared > 100
 
 
 @pytest.mark.parametrize("seed", range(60))

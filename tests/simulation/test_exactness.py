@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hexsolve.models.simulation.calls import RevealedCall, RevealedWorkflow
 from hexsolve.models.simulation.clock import SECOND
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.record import RunRecord
@@ -44,15 +45,35 @@ def test_engine_equals_reference_over_long_jumps(seed):
     assert_equal(*run_both(seed, scale=12))
 
 
+class SharedLinks:
+    """Notes whether two transfers ever used one end of a link at the same time."""
+
+    simulation: Simulation
+    seen = False
+
+    def call(self, event: str, now: int, call: RevealedCall, instance: int) -> None:
+        links = self.simulation.links
+        # Those that begin at an instant share from then on.
+        self.seen |= any(len(flows) > 1 for flows in (*links.leaving, *links.entering))
+
+    def workflow(self, event: str, now: int, workflow: RevealedWorkflow) -> None:
+        pass
+
+
 def test_scenarios_cover_what_is_hard():
-    preempted = evicted = zero = failed = contended = 0
+    preempted = evicted = zero = failed = contended = simultaneous = 0
     for seed in range(60):
         cluster, workflows = random_scenario(seed)
-        record = Simulation(cluster, workflows, Scripted(seed), Guess(seed)).run()
+        links = SharedLinks()
+        links.simulation = Simulation(
+            cluster, workflows, Scripted(seed), Guess(seed), listener=links
+        )
+        record = links.simulation.run()
+        contended += links.seen
         preempted += sum(record.counts["preemptions"]) > 0
         evicted += any(instance.evicted_tokens for instance in record.instances)
         zero += any(call.output_tokens == 0 for w in workflows for call in w.calls)
         failed += bool(cluster.failures)
         finished = list(record.times["finished"])
-        contended += len(set(finished)) < len(finished)
-    assert min(preempted, evicted, zero, failed, contended) >= 10
+        simultaneous += len(set(finished)) < len(finished)
+    assert min(preempted, evicted, zero, failed, contended, simultaneous) >= 10

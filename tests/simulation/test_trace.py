@@ -1,6 +1,8 @@
 """The Chrome trace: slices of a lane never overlap, arrows lead from one to the next."""
 
+import json
 from collections import Counter, defaultdict
+from io import StringIO
 from itertools import pairwise
 
 from hypothesis import given, settings
@@ -85,23 +87,74 @@ def test_a_mixed_instance_has_one_slice_a_call():
     assert sorted(flows(events)) == [("parent", 0), ("parent", 1), ("parent", 2)]
 
 
-def run_random(seed: int) -> tuple[list[dict], list[Workflow], RunRecord]:
+def run_random(seed: int) -> tuple[ChromeTrace, list[Workflow], RunRecord]:
     on, workflows = random_scenario(seed)
     trace = ChromeTrace(on)
     record = Simulation(on, workflows, Scripted(seed), Guess(seed), listener=trace).run()
-    return trace.events, workflows, record
+    return trace, workflows, record
+
+
+def written(trace: ChromeTrace) -> str:
+    stream = StringIO()
+    trace.write(stream)
+    return stream.getvalue()
+
+
+NAMES = {"process_name": "name", "thread_name": "name", "process_sort_index": "sort_index"}
+FIELDS = {
+    "M": {"ph", "name", "pid", "args"},
+    "X": {"ph", "name", "cat", "pid", "tid", "ts", "dur", "args"},
+    "i": {"ph", "name", "pid", "tid", "ts", "s"},
+    "s": {"ph", "name", "cat", "pid", "tid", "ts", "id"},
+    "t": {"ph", "name", "cat", "pid", "tid", "ts", "id"},
+    "f": {"ph", "name", "cat", "pid", "tid", "ts", "id", "bp"},
+}
+
+
+def check_format(trace: dict) -> None:
+    """The Trace Event Format: which fields an event of a phase has, of what type and meaning."""
+    assert set(trace) == {"traceEvents", "displayTimeUnit"}
+    assert trace["displayTimeUnit"] in ("ms", "ns")
+    processes, threads = set(), set()
+    for event in trace["traceEvents"]:
+        phase = event["ph"]
+        optional = {"tid"} if event["name"] == "thread_name" else set()
+        assert set(event) == FIELDS[phase] | optional
+        for field in {"pid", "tid", "ts", "dur", "id"} & set(event):
+            assert type(event[field]) is int
+            assert event[field] >= (1 if field in ("pid", "tid") else 0)
+        assert type(event["name"]) is str
+        if phase == "M":
+            assert set(event["args"]) == {NAMES[event["name"]]}
+            if event["name"] == "process_name":
+                assert event["pid"] not in processes
+                processes.add(event["pid"])
+            elif event["name"] == "thread_name":
+                assert (event["pid"], event["tid"]) not in threads
+                threads.add((event["pid"], event["tid"]))
+        elif phase == "i":
+            assert event["s"] == "g"
+        else:
+            # Named before it is used, so that a viewer that reads in order knows it.
+            assert (event["pid"], event["tid"]) in threads
+            assert event["pid"] in processes
+        if phase == "f":
+            assert event["bp"] == "e"
 
 
 @settings(max_examples=100, deadline=None, derandomize=True)
 @given(st.integers(0, 2**32))
 def test_random_runs_with_preemptions_and_failures(seed):
-    events, workflows, record = run_random(seed)
+    trace, workflows, record = run_random(seed)
+    events = trace.events
     drawn = slices(events)
     lanes = defaultdict(list)
     for piece in drawn:
         lanes[piece["pid"], piece["tid"]].append((piece["ts"], piece["ts"] + piece["dur"]))
     for spans in lanes.values():
-        assert all(a[1] <= b[0] for a, b in pairwise(sorted(spans)))
+        # Viewers draw a slice that begins where one without duration does inside that one.
+        assert all(a[1] <= b[0] and a[0] < b[0] for a, b in pairwise(sorted(spans)))
+    check_format(json.loads(written(trace)))
     per_call = Counter(piece["args"]["call"] for piece in drawn)
     assert len(per_call) == record.done
     for (category, number), chain in flows(events).items():

@@ -78,7 +78,8 @@ class RevealedCall:
     expected_new: int = 0
     expected_output: int = 0
     flow_version: int = 0
-    flow_work: int = 0
+    flow_micros: int = 0
+    flow_picos: int = 0
     flow_rate: int = 0
     flow_since: int = 0
     prefill: int = -1

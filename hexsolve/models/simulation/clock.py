@@ -3,6 +3,8 @@
 from math import expm1, sqrt
 from typing import Final
 
+from mypy_extensions import i64
+
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients, PrefillCoefficients
 
 TICKS_PER_SECOND: Final = 10**12
@@ -10,10 +12,31 @@ SECOND: Final = 1e12
 """The same as a float: an integer divided by it is rounded once to a float and once by the
 division, compiled or not, while a quotient of integers is rounded as the compiler likes."""
 
+LARGE: Final = 1 << 42
+SMALL: Final = 1 << 21
+"""What is below them can be multiplied in 63 bits; see `product`."""
+
 
 def to_ticks(seconds: float) -> int:
     """Return `seconds` in ticks of 1 ps, rounded."""
     return round(seconds * SECOND)
+
+
+def product(large: int, small: int) -> int:
+    """Return their product.
+
+    Compiled code multiplies integers as Python objects once one of them exceeds 2³⁰, as ticks and
+    bytes do: ten times the work of one machine instruction.
+    """
+    if 0 <= large < LARGE and 0 <= small < SMALL:
+        machine: i64 = large
+        return machine * small
+    return large * small
+
+
+def span(first: int, growth: int, steps: int) -> int:
+    """Return the time of `steps` steps, the first of `first` ticks, each `growth` longer."""
+    return product(first, steps) + growth * (steps * (steps - 1) // 2)
 
 
 def to_seconds(ticks: int) -> float:
@@ -103,8 +126,8 @@ def steps_begun(first: int, growth: int, elapsed: int, at_end: bool) -> int:
         guess = int((sqrt(b * b + 2.0 * growth * limit) - b) / growth)
     else:
         guess = limit // first
-    while first * guess + growth * guess * (guess - 1) // 2 > limit:
+    while span(first, growth, guess) > limit:
         guess -= 1
-    while first * (guess + 1) + growth * (guess + 1) * guess // 2 <= limit:
+    while span(first, growth, guess + 1) <= limit:
         guess += 1
     return guess + 1

@@ -1,18 +1,19 @@
 """Copies of a running simulation: as it is, or as a planner believes it to be."""
 
 from collections.abc import Callable
-from heapq import heapify, heappush
+from heapq import heapify
 from typing import TYPE_CHECKING
 
 from hexsolve.models.simulation.calls import RevealedCall, RevealedWorkflow
 from hexsolve.models.simulation.checks import largest_call
 from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
+from hexsolve.models.simulation.events import Event, push, without
 from hexsolve.models.simulation.links import Links
 from hexsolve.models.simulation.mixed import MixedInstance
 from hexsolve.models.simulation.policy import Policy, Predictor
 from hexsolve.models.simulation.prefill import Entry, PrefillInstance
-from hexsolve.models.simulation.stepping import Run, SteppingInstance
+from hexsolve.models.simulation.stepping import Run, RunEnd, SteppingInstance
 
 if TYPE_CHECKING:
     from hexsolve.models.simulation.engine import Instance, Simulation
@@ -73,8 +74,7 @@ def believe(simulation: "Simulation", output: Callable[[RevealedCall], int] | No
         state.children = [None] * len(state.children)
     from hexsolve.models.simulation.engine import REVEAL, STEP
 
-    simulation.heap = [event for event in simulation.heap if event[1] != REVEAL]
-    heapify(simulation.heap)
+    simulation.heap = without(simulation.heap, REVEAL)
     most = largest_call(simulation.cluster)
     for number, call in simulation.live.items():
         believed = min(predicted(call), most - call.prompt_tokens + 1)
@@ -86,7 +86,7 @@ def believe(simulation: "Simulation", output: Callable[[RevealedCall], int] | No
         waits = isinstance(instance, DecodeInstance) and bool(instance.landed)
         end = instance.expect(simulation.outputs, waits)
         if end >= 0:
-            heappush(simulation.heap, (end, STEP, instance.number, instance.version))
+            push(simulation.heap, Event(end, STEP, instance.number, instance.version))
 
 
 class _Copies:
@@ -126,6 +126,7 @@ class _Copies:
 
 def _links(links: Links, copies: _Copies) -> Links:
     twin = Links(links.bandwidth, links.bytes_per_token)
+    twin.touched = links.touched.copy()
     twin.sent_bytes = links.sent_bytes.copy()
     twin.received_bytes = links.received_bytes.copy()
     twin.leaving = [[copies.call(call) for call in flows] for flows in links.leaving]
@@ -166,15 +167,11 @@ def _copy_batch(instance: SteppingInstance, twin: SteppingInstance, copies: _Cop
         each.call = copies.call(run.call)
         runs[number] = each
     twin.runs = runs
-    twin.ends = [
-        (end, number, joined, runs[number])
-        for end, number, joined, run in instance.ends
-        if run.running
-    ]
-    heapify(twin.ends)
-    twin.promise_ends = [
-        (end, number, joined, runs[number])
-        for end, number, joined, run in instance.promise_ends
-        if run.running and run.promise_end >= 0
-    ]
-    heapify(twin.promise_ends)
+    twin.ends = []
+    for end in instance.ends:
+        if end.run.running:
+            push(twin.ends, RunEnd(end.at, runs[end.key]))
+    twin.promise_ends = []
+    for end in instance.promise_ends:
+        if end.run.running and end.run.promise_end >= 0:
+            push(twin.promise_ends, RunEnd(end.at, runs[end.key]))

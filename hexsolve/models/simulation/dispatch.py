@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from hexsolve.models.simulation.assignment import Assignment
 from hexsolve.models.simulation.calls import (
     DONE,
     INBOUND,
@@ -11,7 +12,7 @@ from hexsolve.models.simulation.calls import (
     RevealedCall,
 )
 from hexsolve.models.simulation.decode import DecodeInstance
-from hexsolve.models.simulation.policy import Assignment, PolicyError
+from hexsolve.models.simulation.policy import PolicyError
 from hexsolve.models.simulation.prefill import PrefillInstance
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ def assign(simulation: "Simulation", call: RevealedCall, assignment: Assignment)
     stage = call.stage
     priority = assignment.priority
     decode_priority = assignment.decode_priority
-    if decode_priority is None:
-        decode_priority = priority
     if stage == READY:
         if not _is_possible(simulation, call, assignment):
             raise _refusal(simulation, call, assignment)

@@ -3,7 +3,6 @@
 from bisect import insort
 from collections.abc import Callable, Sequence
 from functools import partial
-from heapq import heappop, heappush
 from typing import Final
 
 from mypy_extensions import mypyc_attr
@@ -23,6 +22,7 @@ from hexsolve.models.simulation.collector import rare_collections
 from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import assign, enqueue
+from hexsolve.models.simulation.events import Event, pop, push
 from hexsolve.models.simulation.failures import fail, recover
 from hexsolve.models.simulation.links import Links
 from hexsolve.models.simulation.mixed import MixedInstance
@@ -148,6 +148,8 @@ class Simulation:
         self.roles = [spec.role for spec in cluster.instances]
         self._latency = to_ticks(cluster.transfer_latency_s)
         self.now = 0
+        # Events so far, those included that something else had overtaken.
+        self.handled = 0
         self.again = False
         self.live: dict[int, RevealedCall] = {}
         self.waiting: list[RevealedCall] = []
@@ -167,13 +169,13 @@ class Simulation:
         self._first_number = 0
         self.sequence = 0
         self.dirty: set[int] = set()
-        self.heap: list[tuple[int, int, int, int]] = []
+        self.heap: list[Event] = []
         names = [spec.name for spec in cluster.instances]
         for failure in cluster.failures:
             number = names.index(failure.instance)
-            heappush(self.heap, (to_ticks(failure.at_s), FAILURE, number, 0))
+            push(self.heap, Event(to_ticks(failure.at_s), FAILURE, number, 0))
             if failure.until_s is not None:
-                heappush(self.heap, (to_ticks(failure.until_s), FAILURE, number, 1))
+                push(self.heap, Event(to_ticks(failure.until_s), FAILURE, number, 1))
         self.view = ClusterView(self)
         self._epoch = 0 if policy.epoch_s is None else max(1, to_ticks(policy.epoch_s))
         policy.start(self.view)
@@ -194,15 +196,15 @@ class Simulation:
 
     def _run(self, limit: int | None) -> RunRecord:
         heap = self.heap
-        if self.dirty or self.decide_now:
+        if self.dirty or self.decide_now or self.links.touched:
             # A clone made amid an instant.
             self._instant()
         while True:
             t = self._next_arrival
-            if heap and (t == NEVER or heap[0][0] < t):
+            if heap and (t == NEVER or heap[0].at < t):
                 if t == NEVER and not (self.live or self.pending):
                     break
-                t = heap[0][0]
+                t = heap[0].at
             elif t == NEVER:
                 break
             if limit is not None and t > limit:
@@ -217,11 +219,12 @@ class Simulation:
 
     def _instant(self) -> None:
         """Let everything happen that happens now, in rounds of ends, decisions and starts."""
-        t, heap, dirty = self.now, self.heap, self.dirty
+        t, heap, dirty, links = self.now, self.heap, self.dirty, self.links
         while True:
-            while heap and heap[0][0] == t:
-                _, kind, key, version = heappop(heap)
-                self._handle(kind, key, version)
+            while heap and heap[0].at == t:
+                event = pop(heap)
+                self.handled += 1
+                self._handle(event.kind, event.key, event.version)
             while self._next_arrival == t:
                 self._arrive()
             if self.decide_now or self._changed:
@@ -234,9 +237,12 @@ class Simulation:
                     dirty.clear()
                     for number in numbers:
                         self._start(number)
+            if links.touched:
+                for end, number, version in links.settle(t):
+                    push(heap, Event(end, FLOW_END, number, version))
             # Whoever looks from now on sees what was just started.
             self.again = True
-            if not ((heap and heap[0][0] == t) or dirty or self.decide_now):
+            if not ((heap and heap[0].at == t) or dirty or self.decide_now):
                 return
 
     def _handle(self, kind: int, key: int, version: int) -> None:
@@ -276,7 +282,7 @@ class Simulation:
         # With nothing else to come, a policy that holds calls this long never places them.
         self._idle_epochs = 0 if self.heap else self._idle_epochs + 1
         if self._idle_epochs < IDLE_EPOCHS:
-            heappush(self.heap, (self.now + self._epoch, EPOCH, 0, 0))
+            push(self.heap, Event(self.now + self._epoch, EPOCH, 0, 0))
 
     # ------------------------------------------------------------------ workflows
 
@@ -305,7 +311,7 @@ class Simulation:
         if self.listener is not None:
             self.listener.workflow("arrive", self.now, revealed)
         if self._epoch and number == 0:
-            heappush(self.heap, (self.now + self._epoch, EPOCH, 0, 0))
+            push(self.heap, Event(self.now + self._epoch, EPOCH, 0, 0))
         for index in range(len(workflow.calls)):
             if not state.missing[index]:
                 self._schedule_reveal(state, index)
@@ -317,7 +323,7 @@ class Simulation:
         ticks = to_ticks(delay) if delay else 0
         if ticks:
             self.pending[number] = workflow
-            heappush(self.heap, (self.now + ticks, REVEAL, number, 0))
+            push(self.heap, Event(self.now + ticks, REVEAL, number, 0))
         else:
             self._reveal(number, workflow)
 
@@ -407,7 +413,7 @@ class Simulation:
             return
         self.planning = True
         self.plans[self._next_plan] = plan
-        heappush(self.heap, (self.now + delay, PLAN, self._next_plan, 0))
+        push(self.heap, Event(self.now + delay, PLAN, self._next_plan, 0))
         self._next_plan += 1
 
     def _apply(self, plan: Plan) -> None:
@@ -451,16 +457,11 @@ class Simulation:
         return call.emitted >= output
 
     def _end_flow(self, call: RevealedCall) -> None:
-        self.push_flows(self.links.end(call, self.now))
+        self.links.end(call)
         if self._latency:
-            heappush(self.heap, (self.now + self._latency, LANDING, call.number, call.attempt))
+            push(self.heap, Event(self.now + self._latency, LANDING, call.number, call.attempt))
         else:
             self._land(call)
-
-    def push_flows(self, changed: list[tuple[int, int, int]]) -> None:
-        """Schedule the ends of flows whose rates changed."""
-        for end, number, version in changed:
-            heappush(self.heap, (end, FLOW_END, number, version))
 
     def _land(self, call: RevealedCall) -> None:
         call.landed = self.now
@@ -505,16 +506,16 @@ class Simulation:
             started = instance.start(self.now)
             if started is not None:
                 batch, span, occupied = started
-                heappush(self.heap, (self.now + span, PREFILL_END, number, batch))
+                push(self.heap, Event(self.now + span, PREFILL_END, number, batch))
                 if occupied < span:
-                    heappush(self.heap, (self.now + occupied, PREFILL_FREE, number, 0))
+                    push(self.heap, Event(self.now + occupied, PREFILL_FREE, number, 0))
                 if self.listener is not None:
                     for call, _ in instance.batches[batch]:
                         self.listener.call("prefill", self.now, call, number)
         else:
             end = instance.start(self.now, self.again)
             if end >= 0:
-                heappush(self.heap, (end, STEP, number, instance.version))
+                push(self.heap, Event(end, STEP, number, instance.version))
             for call, alone in instance.preempted:
                 self._preempt(instance, call, alone)
 
@@ -530,10 +531,10 @@ class Simulation:
             for call, missing in instance.admit(now, self.again):
                 took_room = True
                 if missing:
-                    self.push_flows(self.links.begin(call, missing, now))
+                    self.links.begin(call, missing, now)
                 else:
                     end = now + self._latency
-                    heappush(self.heap, (end, LANDING, call.number, call.attempt))
+                    push(self.heap, Event(end, LANDING, call.number, call.attempt))
                 if self.listener is not None:
                     self.listener.call("transfer", now, call, instance.number)
         if instance.stepping:
@@ -544,7 +545,7 @@ class Simulation:
                     end = boundary
             if end != now:
                 if end >= 0:
-                    heappush(self.heap, (end, STEP, instance.number, instance.version))
+                    push(self.heap, Event(end, STEP, instance.number, instance.version))
                 return
         for call in instance.landed:
             instance.join(call, self.outputs[call.number] - call.emitted)
@@ -556,7 +557,7 @@ class Simulation:
             self._preempt(instance, run.call, alone)
         if instance.batch:
             end = instance.plan_steps(now)
-            heappush(self.heap, (end, STEP, instance.number, instance.version))
+            push(self.heap, Event(end, STEP, instance.number, instance.version))
 
     def _preempt(
         self, instance: DecodeInstance | MixedInstance, call: RevealedCall, alone: bool

@@ -54,7 +54,7 @@ def _lose(simulation: "Simulation", call: RevealedCall, stage: int) -> None:
     call.ticket += 1
     call.flow_version += 1
     if stage == TRANSFER and call in simulation.links.leaving[call.prefill]:
-        simulation.push_flows(simulation.links.end(call, simulation.now))
+        simulation.links.end(call)
     if stage in (PREFILLING, INBOUND, TRANSFER) and prefill.up and prefill is not decode:
         prefill.pool.release(call.number, call.length)
         simulation.dirty.add(call.prefill)

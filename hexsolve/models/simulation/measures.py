@@ -70,11 +70,24 @@ def summarise(
 
 def _slowdown_part(values: Floats, rng: np.random.Generator) -> dict[str, Any]:
     part: dict[str, Any] = {"slowdown": _spread(values)}
+    ordered = np.sort(values)
+    required: dict[int, slo.Interval] = {}
+    for percent in (95, 99, *range(1, 101)):
+        if percent not in required:
+            required[percent] = slo.required_scale_interval(ordered, percent, rng)
     for percent in (95, 99):
-        interval = slo.required_scale_interval(values, percent, rng)
+        interval = required[percent]
         part[f"req{percent}"] = interval.value
         part[f"req{percent}_ci95"] = [interval.low, interval.high]
     part["attainment"] = {f"{scale:g}": slo.attainment(values, scale) for scale in SCALES}
+    part["attainment_curve"] = [
+        {
+            "share": percent / 100,
+            "scale": required[percent].value,
+            "ci95": [required[percent].low, required[percent].high],
+        }
+        for percent in range(1, 101)
+    ]
     return part
 
 

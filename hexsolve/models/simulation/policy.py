@@ -3,9 +3,10 @@
 # ruff: noqa: ARG002 -- hooks are called with more than some implementations use
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from hexsolve.models.errors import HexsolveError
+from hexsolve.models.simulation.assignment import Assignment as Assignment
 from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.workflow import Workflow
 
@@ -15,20 +16,6 @@ if TYPE_CHECKING:
 
 class PolicyError(HexsolveError):
     """A policy asked for something impossible: a decode instance to prefill, say."""
-
-
-class Assignment(NamedTuple):
-    """Where a call goes, and its place in the queues there.
-
-    Smaller priorities are served first; equal ones in the order in which calls were placed.
-    `decode_priority` orders admission to decode and, backwards, preemption; None = `priority`.
-    On a mixed instance `prefill` and `decode` are the same number.
-    """
-
-    prefill: int
-    decode: int
-    priority: float
-    decode_priority: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,16 +66,16 @@ class KVPool:
 
     def match(self, call: int, limit: int) -> int:
         """Return how many leading tokens of the call's path, up to `limit`, are present."""
-        tree = self._tree
-        family = self._families.get(tree.workflow_of[call])
-        if (family is None or not family.count) and not tree.root[call]:
+        path = self._tree.paths[call]
+        family = self._families.get(path.workflow)
+        if (family is None or not family.count) and not path.root:
             return 0
         self._locate(family, call, limit)
         return self._seen_present
 
     def unpinned(self, call: int, upto: int) -> int:
         """Return how many tokens of the call's path up to `upto` no active call holds."""
-        return self._unpinned(self._families.get(self._tree.workflow_of[call]), call, upto)
+        return self._unpinned(self._families.get(self._tree.paths[call].workflow), call, upto)
 
     def hold(self, call: int, upto: int) -> int:
         """Pin the call's path up to `upto`; return how many of its tokens were present before.
@@ -86,9 +86,9 @@ class KVPool:
         if self.used > self.capacity:
             # Not needed yet, but what is kept beyond the pool would grow with the run.
             self.evict()
-        tree = self._tree
-        family = self._own(tree.workflow_of[call])
-        if not family.count and tree.origin[call] == NO_ORIGIN:
+        path = self._tree.paths[call]
+        family = self._own(path.workflow)
+        if not family.count and path.origin == NO_ORIGIN:
             # The first call here of its workflow, and it starts with nothing of another's. Others
             # of the workflow may be active and hold nothing but root text.
             self.pinned += upto
@@ -107,13 +107,13 @@ class KVPool:
         self.pinned += self._unpinned(family, call, upto)
         self.used += upto - present
         before = family.hold_of(call)
-        root = tree.root[call]
+        root = path.root
         if root:
             self._hold_root(call, before.held if before is not None else 0, upto)
         if upto > present:
             if root > present:
                 present = min(root, upto)
-                tail = self._grow_root(tree.text[call], present)
+                tail = self._grow_root(path.text, present)
             if upto > present:
                 tail = self._continue(family, call, tail, present, upto)
         assert tail is not None
@@ -134,21 +134,21 @@ class KVPool:
 
     def release(self, call: int, length: int) -> None:
         """End the stay of an active call whose path is `length` tokens long by now."""
-        tree = self._tree
-        workflow = tree.workflow_of[call]
+        path = self._tree.paths[call]
+        workflow = path.workflow
         family = self._own(workflow)
         self._seen_call = -1
         hold = family.drop(call)
         held = hold.held
         run = self._resolve(hold.run)
         assert run is not None
-        if family.holds is not None or tree.root[call]:
-            if tree.root[call]:
+        if family.holds is not None or path.root:
+            if path.root:
                 self._hold_root(call, held, 0)
             self.pinned -= self._unpinned(family, call, length)
         else:
             self.pinned -= length
-        if length > held > tree.start[call] and run.tip == call and run.end == held:
+        if length > held > path.start and run.tip == call and run.end == held:
             # It only adds tokens of its own at the end of its own run.
             run.end = length
             run.detach(held)
@@ -287,7 +287,7 @@ class KVPool:
         """Return this pool's own run in place of one that was there before a clone."""
         if run.tip < 0:
             return self._own_text(run.tip).run if run.tip in self._texts else None
-        workflow = self._tree.workflow_of[run.tip]
+        workflow = self._tree.paths[run.tip].workflow
         if workflow not in self._families:
             return None
         return self._own(workflow).stamped(stamp)
@@ -307,29 +307,30 @@ class KVPool:
                     if held > shared:
                         shared = held
                 hold = hold.following
-        root = tree.root[call]
+        path = tree.paths[call]
+        root = path.root
         if root > shared:
-            text = self._texts.get(tree.text[call])
+            text = self._texts.get(path.text)
             if text is not None and text.lengths:
                 shared = max(shared, min(root, max(text.lengths)))
         return upto - shared if upto > shared else 0
 
     def _locate(self, family: Family | None, call: int, limit: int) -> None:
         """Find how much of the call's path is present, and the run of the last token."""
+        path = self._tree.paths[call]
         if self.used > self.capacity:
             self.evict()
-            family = self._families.get(self._tree.workflow_of[call])
+            family = self._families.get(path.workflow)
         if self._seen_call == call and self._seen_limit == limit:
             return
         tree = self._tree
-        start, origin = tree.start, tree.origin
         found: TokenRun | None = None
         present, reach, owner = 0, limit, call
         if family is None or not family.count:
-            reach = tree.root[call]
+            reach = path.root
             if reach > limit:
                 reach = limit
-            owner = tree.text[call] if reach else NO_ORIGIN
+            owner = path.text if reach else NO_ORIGIN
         while owner != NO_ORIGIN:
             if owner < 0:
                 text = self._texts.get(owner)
@@ -338,7 +339,8 @@ class KVPool:
             else:
                 assert family is not None
                 run = family.get(owner)
-                begin = start[owner]
+                path = tree.paths[owner]
+                begin = path.start
             if run is not None and reach > begin and run.end > begin:
                 found = run
                 present = reach if reach < run.end else run.end
@@ -349,7 +351,7 @@ class KVPool:
                 break
             if begin < reach:
                 reach = begin
-            owner = origin[owner]
+            owner = path.origin
         if present < limit and family is not None and family.hidden:
             for run in family.hidden:
                 if run.end > present and run.low < limit:
@@ -363,7 +365,7 @@ class KVPool:
         self, family: Family, call: int, run: TokenRun | None, present: int, upto: int
     ) -> TokenRun:
         """Make tokens `present`…`upto` of the call's path present; `run` holds the one before."""
-        tree = self._tree
+        paths = self._tree.paths
         if run is not None and run.tip == call and run.end == present:
             run.end = upto
         else:
@@ -375,15 +377,14 @@ class KVPool:
                 else:
                     run.parent = parent
             family.count += 1
-        start, origin = tree.start, tree.origin
         owner, first = call, -1
         while owner >= 0:
-            begin = start[owner]
-            if begin < present:
+            path = paths[owner]
+            if path.start < present:
                 break
             family.put(owner, run)
-            first = begin
-            owner = origin[owner]
+            first = path.start
+            owner = path.origin
         if run.low == present and first != present:
             family.hide(run)
         return run
@@ -408,17 +409,19 @@ class KVPool:
         if tip < 0:
             del self._texts[tip]
             return
-        tree = self._tree
-        workflow = tree.workflow_of[tip]
+        paths = self._tree.paths
+        workflow = paths[tip].workflow
         family = self._families[workflow]
         if family.count == 1 and family.holds is None:
             del self._families[workflow]
             return
-        start, origin, low = tree.start, tree.origin, run.low
-        owner = tip
-        while owner >= 0 and start[owner] >= low:
+        owner, low = tip, run.low
+        while owner >= 0:
+            path = paths[owner]
+            if path.start < low:
+                break
             family.discard(owner, run)
-            owner = origin[owner]
+            owner = path.origin
         family.count -= 1
         hidden = family.hidden
         if hidden and run in hidden:
@@ -441,11 +444,12 @@ class KVPool:
 
     def _hold_root(self, call: int, before: int, after: int) -> None:
         """Let an active call hold `after` tokens, not `before`, as far as they are root text."""
-        root = self._tree.root[call]
+        path = self._tree.paths[call]
+        root = path.root
         before, after = min(root, before), min(root, after)
         if before == after:
             return
-        lengths = self._own_text(self._tree.text[call]).lengths
+        lengths = self._own_text(path.text).lengths
         if before:
             lengths[before] -= 1
             if not lengths[before]:

@@ -117,14 +117,14 @@ class PrefillInstance:
         if not batch:
             return None
         self.queue_changed = True
-        span = self.clock.ticks(tokens, double_work)
-        occupied = -(-span // self.pp)
+        ticks = self.clock.ticks(tokens, double_work)
+        occupied = -(-ticks // self.pp)
         self.busy += occupied
         self.free_at = now + occupied
         number = self.next_batch
         self.next_batch = number + 1
         self.batches[number] = batch
-        return number, span, occupied
+        return number, ticks, occupied
 
     def finish(self, number: int) -> list[RevealedCall]:
         """End a batch; return its calls that were not lost meanwhile."""

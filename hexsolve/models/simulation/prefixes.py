@@ -1,50 +1,69 @@
 """Which tokens calls share: the prefix tree of a workload as two integers per call."""
 
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
 from hexsolve.models.workflow import Call, Workflow
 
-NO_ORIGIN = -(2**62)
+# Machine integers that the compiler knows.
+NO_ORIGIN: Final = -(1 << 60)
+UNBOUNDED: Final = 1 << 60
+
+
+@mypyc_attr(acyclic=True)
+class Path:
+    """A call's tokens: a piece of its origin's, then its own from `start` on.
+
+    `origin` is the owner of token ``start − 1``: another call's number, a root text (negative), or
+    `NO_ORIGIN`. The first `root` tokens belong to root text `text`.
+    """
+
+    __slots__ = ("origin", "root", "start", "text", "workflow")
+
+    def __init__(self, workflow: int) -> None:
+        self.workflow = workflow
+        self.origin = NO_ORIGIN
+        self.start = 0
+        self.root = 0
+        self.text = NO_ORIGIN
 
 
 class PrefixTree:
-    """Every call's tokens as a piece of its origin's tokens followed by its own.
+    """The paths of all calls by number; along origins the starts strictly decrease.
 
-    `origin[c]` is the owner of token ``start[c] − 1`` of call c: another call's number, a root text
-    (negative), or `NO_ORIGIN`; tokens from `start[c]` on are c's own. Along origins the starts
-    strictly decrease. The first `root[c]` tokens belong to root text `text[c]`.
+    One object per call, as columns would be five places in memory.
     """
 
-    __slots__ = ("_caching", "_roots", "origin", "root", "start", "text", "workflow_of")
+    __slots__ = ("_caching", "_roots", "paths")
 
     def __init__(self, calls: int, caching: bool) -> None:
-        self.origin: list[int] = [NO_ORIGIN] * calls
-        self.start: list[int] = [0] * calls
-        self.root: list[int] = [0] * calls
-        self.text: list[int] = [NO_ORIGIN] * calls
-        self.workflow_of: list[int] = [0] * calls
+        self.paths: list[Path] = [Path(-1)] * calls
         self._roots: dict[str, int] = {}
         self._caching = caching
 
     def add(self, number: int, workflow: Workflow, first: int) -> None:
         """Enter all calls of workflow `number`, whose calls are numbered from `first`."""
-        origin, start, root = self.origin, self.start, self.root
+        paths = self.paths
         text = self._root_text(workflow.prefix_group, number)
         for index, call in enumerate(workflow.calls, first):
-            self.workflow_of[index] = number
-            if not self._caching or not call.prefix_tokens:
+            path = paths[index] = Path(number)
+            tokens: int = call.prefix_tokens
+            if not self._caching or not tokens:
                 continue
             if call.prefix_call < 0:
-                origin[index], start[index] = text, call.prefix_tokens
-                root[index] = call.prefix_tokens
-                self.text[index] = text
+                path.origin = path.text = text
+                path.start = path.root = tokens
                 continue
             source = first + call.prefix_call
+            above = paths[source]
             shared = self._shared(workflow.calls, index - first, first)
-            start[index] = shared
-            root[index] = min(shared, root[source])
-            self.text[index] = self.text[source]
-            while source >= 0 and start[source] >= shared:
-                source = origin[source]
-            origin[index] = source
+            path.start = shared
+            path.root = min(shared, above.root)
+            path.text = above.text
+            while source >= 0 and paths[source].start >= shared:
+                source = paths[source].origin
+            path.origin = source
 
     def _shared(self, calls: tuple[Call, ...], index: int, first: int) -> int:
         """Return the tokens that call `index` shares with its `prefix_call`.
@@ -55,7 +74,7 @@ class PrefixTree:
         call = calls[index]
         shared = call.prefix_tokens
         source = call.prefix_call
-        if shared <= calls[source].prompt_tokens and self.origin[first + source] < 0:
+        if shared <= calls[source].prompt_tokens and self.paths[first + source].origin < 0:
             return shared
         if _descends(calls, index, source):
             return shared
@@ -63,9 +82,9 @@ class PrefixTree:
         while owner >= 0:
             prompt = calls[owner - first].prompt_tokens
             if limit > prompt and not _descends(calls, index, owner - first):
-                shared = min(shared, max(prompt, self.start[owner]))
-            limit = min(limit, self.start[owner])
-            owner = self.origin[owner]
+                shared = min(shared, max(prompt, self.paths[owner].start))
+            limit = min(limit, self.paths[owner].start)
+            owner = self.paths[owner].origin
         return shared
 
     def _root_text(self, group: str, workflow: int) -> int:
@@ -76,19 +95,19 @@ class PrefixTree:
 
     def common(self, one: int, other: int) -> int:
         """Return how many leading tokens two calls share."""
-        origin, start = self.origin, self.start
-        shared = 2**62
+        paths = self.paths
+        shared = UNBOUNDED
         while one != other:
-            a = start[one] if one >= 0 else -1
-            b = start[other] if other >= 0 else -1
+            a = paths[one].start if one >= 0 else -1
+            b = paths[other].start if other >= 0 else -1
             if a >= b:
                 if a <= 0:
                     return 0
                 shared = min(shared, a)
-                one = origin[one]
+                one = paths[one].origin
             else:
                 shared = min(shared, b)
-                other = origin[other]
+                other = paths[other].origin
         return shared
 
 

@@ -1,13 +1,12 @@
 """A batch of decoding calls that jumps over the steps between two events."""
 
-from heapq import heapify, heappop, heappush
-
 from mypy_extensions import mypyc_attr
 
 from hexsolve.models.latency import DecodeCoefficients, MixedCoefficients
 from hexsolve.models.simulation.calls import RUNNING, RevealedCall
-from hexsolve.models.simulation.clock import StepClock, steps_begun
+from hexsolve.models.simulation.clock import StepClock, product, span, steps_begun
 from hexsolve.models.simulation.cluster import SimulatedInstance
+from hexsolve.models.simulation.events import Event, pop, push
 from hexsolve.models.simulation.pool import KVPool
 
 
@@ -22,6 +21,17 @@ class Run:
         self.joined = joined
         self.promise_end = joined + call.promise if call.promise else -1
         self.running = True
+
+
+@mypyc_attr(acyclic=True)
+class RunEnd(Event):
+    """The end of a run, or of what it was promised, at a step of its batch (not at a time)."""
+
+    __slots__ = ("run",)
+
+    def __init__(self, step: int, run: Run) -> None:
+        super().__init__(step, 0, run.call.number, run.joined)
+        self.run = run
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -86,8 +96,8 @@ class SteppingInstance:
 
     def _reset(self) -> None:
         self.runs: dict[int, Run] = {}
-        self.ends: list[tuple[int, int, int, Run]] = []
-        self.promise_ends: list[tuple[int, int, int, Run]] = []
+        self.ends: list[RunEnd] = []
+        self.promise_ends: list[RunEnd] = []
         self._promise_sum = self._promise_runs = 0
         self.promise_waiting = 0
         self.admitted = self.batch = self.context = self.steps = 0
@@ -117,12 +127,12 @@ class SteppingInstance:
         self.batch += 1
         self.context += call.length
         self.bound_tokens -= call.length
-        heappush(self.ends, (self.steps + tokens_to_come, call.number, run.joined, run))
+        push(self.ends, RunEnd(self.steps + tokens_to_come, run))
         self.promise_waiting -= call.promise
         if run.promise_end >= 0:
             self._promise_sum += run.promise_end
             self._promise_runs += 1
-            heappush(self.promise_ends, (run.promise_end, call.number, run.joined, run))
+            push(self.promise_ends, RunEnd(run.promise_end, run))
 
     def leave(self, run: Run) -> None:
         """Take a call out of the batch and release its KV."""
@@ -146,8 +156,8 @@ class SteppingInstance:
         """Return the tokens still promised to admitted calls beyond what they pin."""
         steps = self.steps + self.begun
         ends = self.promise_ends
-        while ends and ends[0][0] <= steps:
-            _, _, _, run = heappop(ends)
+        while ends and ends[0].at <= steps:
+            run = pop(ends).run
             if run.running:
                 self._promise_sum -= run.promise_end
                 self._promise_runs -= 1
@@ -176,8 +186,7 @@ class SteppingInstance:
 
     def step_end(self) -> int:
         """Return when the steps under way end, ticks."""
-        k = self.planned
-        return self.since + k * self.first + self.growth * (k * (k - 1) // 2)
+        return self.since + span(self.first, self.growth, self.planned)
 
     def next_boundary(self, now: int, again: bool) -> int:
         """Cut the jump at the next boundary.
@@ -207,10 +216,11 @@ class SteppingInstance:
         k, batch, pool = self.planned, self.batch, self.pool
         if k > self.begun:
             pool.grow((k - self.begun) * batch)
-        span = k * self.first + self.growth * (k * (k - 1) // 2)
-        self.busy += span
+        ticks = span(self.first, self.growth, k)
+        self.busy += ticks
         # Cache beyond the pool is evicted late: what is present never exceeds it.
-        self.kv_ticks += span * min(2 * pool.used - k * batch, 2 * pool.capacity) // 2
+        double_mean = min(2 * pool.used - k * batch, 2 * pool.capacity)
+        self.kv_ticks += product(ticks, double_mean) // 2
         self.step_tokens += k * batch
         self.finished_steps += k
         self.steps += k
@@ -222,8 +232,8 @@ class SteppingInstance:
         """Return the runs that end at this boundary, by call number."""
         done = []
         ends = self.ends
-        while ends and (ends[0][0] <= self.steps or not ends[0][3].running):
-            run = heappop(ends)[3]
+        while ends and (ends[0].at <= self.steps or not ends[0].run.running):
+            run = pop(ends).run
             if run.running:
                 done.append(run)
         return done
@@ -231,9 +241,9 @@ class SteppingInstance:
     def plan_steps(self, now: int) -> int:
         """Plan steps until a call ends or the pool is full; return when, ticks."""
         ends, pool, batch = self.ends, self.pool, self.batch
-        while not ends[0][3].running:
-            heappop(ends)
-        k = ends[0][0] - self.steps
+        while not ends[0].run.running:
+            pop(ends)
+        k = ends[0].at - self.steps
         room = (pool.capacity - pool.pinned) // batch
         if room < k:
             k = room
@@ -245,7 +255,7 @@ class SteppingInstance:
         self.begun = 0
         self.stepping = True
         self.version += 1
-        return now + k * first + growth * (k * (k - 1) // 2)
+        return now + span(first, growth, k)
 
     def expect(self, outputs: list[int], cut: bool) -> int:
         """Let the running calls end after `outputs` tokens, but not before the step under way.
@@ -253,20 +263,18 @@ class SteppingInstance:
         Returns when the planned steps end if that changed, else −1. Steps begun must be known;
         `cut` says that somebody waits for the next boundary.
         """
-        while not self.ends[0][3].running:
-            heappop(self.ends)
-        first_end = self.ends[0][0] - self.steps
+        while not self.ends[0].run.running:
+            pop(self.ends)
+        first_end = self.ends[0].at - self.steps
         for run in self.runs.values():
             done = self.steps - run.joined
             to_come = outputs[run.call.number] - run.call.emitted
             outputs[run.call.number] += max(0, done + max(1, self.begun) - to_come)
-        self.ends = [
-            (run.joined + outputs[number] - run.call.emitted, number, run.joined, run)
-            for number, run in self.runs.items()
-        ]
-        heapify(self.ends)
+        self.ends = []
+        for number, run in self.runs.items():
+            push(self.ends, RunEnd(run.joined + outputs[number] - run.call.emitted, run))
         room = (self.pool.capacity - self.pool.pinned) // self.batch
-        steps = min(self.ends[0][0] - self.steps, self.begun + room)
+        steps = min(self.ends[0].at - self.steps, self.begun + room)
         if cut or self.planned < first_end:
             # Something else than an end has set the next boundary.
             steps = min(steps, self.planned)

@@ -1,6 +1,7 @@
 """Listeners that keep what happened: an event log, and a trace for an existing viewer."""
 
 import json
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
@@ -82,18 +83,16 @@ class ChromeTrace:
 
     def __init__(self, cluster: SimulatedCluster) -> None:
         # Viewers take process and thread 0 for the idle task of a machine: count from 1.
-        self.events: list[dict[str, Any]] = [
-            {
-                "ph": "M",
-                "name": "process_name",
-                "pid": number,
-                "args": {"name": f"{spec.name} ({spec.role}, {spec.performance.gpu})"},
-            }
-            for number, spec in enumerate(cluster.instances, start=1)
-        ]
+        self.events: list[dict[str, Any]] = []
+        for number, spec in enumerate(cluster.instances, start=1):
+            name = f"{spec.name} ({spec.role}, {spec.performance.gpu})"
+            self._describe("process_name", number, 0, {"name": name})
+            self._describe("process_sort_index", number, 0, {"sort_index": number})
         self._mixed = [spec.role == "mixed" for spec in cluster.instances]
         self._open: dict[int, _Slice] = {}
         self._free: list[list[int]] = [[] for _ in cluster.instances]
+        # (µs, instance, lane) where a slice without duration ended; free from the next µs on.
+        self._resting: deque[tuple[int, int, int]] = deque()
         self._lanes = [0] * len(cluster.instances)
         # Slices of calls under way, and the last one of each complete call of open workflows.
         self._slices: dict[int, list[_Slice]] = {}
@@ -109,8 +108,9 @@ class ChromeTrace:
             phase = "mixed"
         if phase is not None:
             self._close(("mixed",), now, call)
-            lane = self._take_lane(instance)
-            self._open[call.number] = _Slice(phase, instance, lane, now // TICKS_PER_US)
+            start = now // TICKS_PER_US
+            lane = self._take_lane(instance, start)
+            self._open[call.number] = _Slice(phase, instance, lane, start)
         if event == "done":
             self._link(call)
 
@@ -129,11 +129,21 @@ class ChromeTrace:
             }
         )
 
-    def _take_lane(self, instance: int) -> int:
+    def _describe(self, what: str, process: int, thread: int, args: dict[str, Any]) -> None:
+        """Enter metadata of a process (`thread` 0) or of a thread."""
+        event = {"ph": "M", "name": what, "pid": process, "args": args}
+        self.events.append(event | ({"tid": thread} if thread else {}))
+
+    def _take_lane(self, instance: int, start: int) -> int:
+        resting = self._resting
+        while resting and resting[0][0] < start:
+            _, other, lane = resting.popleft()
+            heappush(self._free[other], lane)
         free = self._free[instance]
         if free:
             return heappop(free)
         self._lanes[instance] = lane = self._lanes[instance] + 1
+        self._describe("thread_name", instance + 1, lane, {"name": f"lane {lane}"})
         return lane
 
     def _close(self, phases: Sequence[str], now: int, call: RevealedCall) -> None:
@@ -141,12 +151,15 @@ class ChromeTrace:
         if piece is None or piece.phase not in phases:
             return
         del self._open[call.number]
-        heappush(self._free[piece.instance], piece.lane)
         name = f"{piece.phase} {call.workflow.name}[{call.index}] {call.name}"
         duration = now // TICKS_PER_US - piece.start
         event = self._event("X", piece, piece.phase, name)
         self.events.append(event | {"dur": duration, "args": {"call": call.number}})
-        if duration:
+        if not duration:
+            # Viewers would put it inside a slice that begins at the same µs.
+            self._resting.append((piece.start, piece.instance, piece.lane))
+        else:
+            heappush(self._free[piece.instance], piece.lane)
             self._slices.setdefault(call.number, []).append(piece)
 
     def _link(self, call: RevealedCall) -> None:

@@ -23,7 +23,7 @@ class Sharing:
         """Return the tokens of root text that other workflows share."""
         if not self.workflow.prefix_group:
             return 0
-        return min(self.tree.root[index], self.workflow.calls[index].prompt_tokens - 1)
+        return min(self.tree.paths[index].root, self.workflow.calls[index].prompt_tokens - 1)
 
     def prefilled(self, index: int, source: int) -> int:
         """Return what call `index` finds cached where `source` was prefilled."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from hexsolve.models.simulation.calls import RevealedCall
-from hexsolve.models.simulation.view import ClusterView, InstanceView
+from hexsolve.models.simulation.view import ClusterView
 
 
 class RoundRobin:
@@ -14,39 +14,41 @@ class RoundRobin:
 
     def __init__(self) -> None:
         self._entry = self._decode = 0
-        self._entries: Sequence[InstanceView] = ()
+        self._entries: Sequence[int] = ()
+        self._decodes: Sequence[int] = ()
+        self._mixed: frozenset[int] = frozenset()
 
     def start(self, view: ClusterView) -> None:
         """Begin with the first instances."""
         self._entry = self._decode = 0
-        self._entries = view.prefills + view.mixed
+        self._entries = [instance.number for instance in view.prefills + view.mixed]
+        self._decodes = [instance.number for instance in view.decodes]
+        self._mixed = frozenset(instance.number for instance in view.mixed)
 
     def choose(self, view: ClusterView, call: RevealedCall) -> tuple[int, int] | None:
         """Return the next pair in turn."""
-        entries = self._entries
+        entries, decodes = self._entries, self._decodes
         entry = _next(view, entries, self._entry, call)
         if entry < 0:
             return None
-        first = entries[entry].number
-        if entries[entry].role == "mixed":
+        first = entries[entry]
+        if first in self._mixed:
             self._entry = (entry + 1) % len(entries)
             return first, first
-        second = _next(view, view.decodes, self._decode, call)
-        if second < 0:
+        decode = _next(view, decodes, self._decode, call)
+        if decode < 0:
             return None
         self._entry = (entry + 1) % len(entries)
-        self._decode = (second + 1) % len(view.decodes)
-        return first, view.decodes[second].number
+        self._decode = (decode + 1) % len(decodes)
+        return first, decodes[decode]
 
 
-def _next(
-    view: ClusterView, instances: Sequence[InstanceView], turn: int, call: RevealedCall
-) -> int:
+def _next(view: ClusterView, numbers: Sequence[int], turn: int, call: RevealedCall) -> int:
     """Return the position of the first instance from `turn` on that takes `call`, or −1."""
-    if instances and view.can_take(call, instances[turn].number):
+    if numbers and view.can_take(call, numbers[turn]):
         return turn
-    count = len(instances)
+    count = len(numbers)
     for position in range(turn + 1, turn + count):
-        if view.can_take(call, instances[position % count].number):
+        if view.can_take(call, numbers[position % count]):
             return position % count
     return -1

@@ -62,10 +62,10 @@ def sharing(workflows: Sequence[Workflow], caching: bool) -> Sharing:
         call: int, limit: int, coverage: dict[int, list[tuple[int, int]]], excluded: int
     ) -> int:
         """Return the longest prefix covered by others; `excluded` are bits of its workflow."""
-        base, size = starts[call], len(workflows[tree.workflow_of[call]].calls)
+        base, size = starts[call], len(workflows[tree.paths[call].workflow].calls)
         owner, upto = call, limit
         while True:
-            begin = tree.start[owner] if owner >= 0 else 0
+            begin = tree.paths[owner].start if owner >= 0 else 0
             for end, other in coverage.get(owner, ()):
                 if end <= begin:
                     break
@@ -75,7 +75,7 @@ def sharing(workflows: Sequence[Workflow], caching: bool) -> Sharing:
                 return min(end, upto)
             if owner < 0 or begin <= 0:
                 return 0
-            owner, upto = tree.origin[owner], min(upto, begin)
+            owner, upto = tree.paths[owner].origin, min(upto, begin)
 
     prompt, anywhere, together = [], [], []
     relief: list[tuple[int, int]] = []
@@ -87,10 +87,10 @@ def sharing(workflows: Sequence[Workflow], caching: bool) -> Sharing:
         if anywhere[call] > prompt[call]:
             owner, upto = call, anywhere[call]
             while owner >= 0 and upto > prompt[call]:
-                if owner != call and upto > tree.start[owner]:
+                if owner != call and upto > tree.paths[owner].start:
                     relief.append((call, owner))
-                upto = min(upto, tree.start[owner])
-                owner = tree.origin[owner]
+                upto = min(upto, tree.paths[owner].start)
+                owner = tree.paths[owner].origin
     return Sharing(
         np.array(prompt, dtype=np.int64),
         np.array(anywhere, dtype=np.int64),
@@ -105,12 +105,12 @@ def _coverage(tree: PrefixTree, lengths: Sequence[int]) -> dict[int, list[tuple[
     for call, length in enumerate(lengths):
         owner, upto = call, length
         while True:
-            begin = tree.start[owner] if owner >= 0 else 0
+            begin = tree.paths[owner].start if owner >= 0 else 0
             if upto > begin:
                 coverage.setdefault(owner, []).append((upto, call))
             if owner < 0 or begin <= 0:
                 break
-            owner, upto = tree.origin[owner], min(upto, begin)
+            owner, upto = tree.paths[owner].origin, min(upto, begin)
     for entries in coverage.values():
         entries.sort(key=lambda entry: (-entry[0], entry[1]))
     return coverage

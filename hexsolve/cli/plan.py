@@ -7,6 +7,7 @@ import click
 
 from hexsolve.cli import solver_options
 from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
+from hexsolve.cli.interrupt import stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.plan_screen import show_answer
 from hexsolve.cli.progress import solving
@@ -98,6 +99,7 @@ def plan(
     INSTANCE is a YAML or JSON file (`hexsolve instance generate` writes one); left out, the
     embedded example is planned. Exit code 0: a plan; 2: the input is wrong; 3: proven
     infeasible, with the least changes that help; 4: nothing found within the time limit.
+    Ctrl-C stops the search with the best plan found so far.
     """
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.report import answer
@@ -113,8 +115,11 @@ def plan(
         _export(problem, objective, export_model)
         click.echo(f"wrote {export_model}", err=True)
         return
-    with solving(f"planning {problem.name}", objective) as report:
-        budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report)
+    with (
+        stopping_on_interrupt() as stop,
+        solving(f"planning {problem.name}", objective) as report,
+    ):
+        budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report, stop=stop)
         made = answer(problem, objective, budget, solver, what_if)
     if simulated and made.plan is not None:
         from hexsolve.cli.plan_simulated import simulate_plan

@@ -162,8 +162,12 @@ def _proof(answer: Answer) -> str:
     if answer.bound is not None and answer.gap is not None:
         text += f"; no plan {word} {answer.bound:.6g}; gap {answer.gap:.3%}"
     if answer.limit is not Limit.NONE:
-        text += f" (stopped at the {answer.limit.value} limit)"
+        text += f" (stopped {_stop(answer.limit)})"
     return f"{text}; {answer.solver}, {answer.runtime_s:.1f} s"
+
+
+def _stop(limit: Limit) -> str:
+    return "by Ctrl-C" if limit is Limit.INTERRUPT else f"at the {limit.value} limit"
 
 
 def _roles(plan: Plan) -> str:

@@ -40,6 +40,8 @@ class Budget:
         over worse ones, so that its bound never claims more than this value.
     heuristics : bool
         Whether to look for solutions by other means than branching (HiGHS only).
+    stop : callable, optional
+        Asked now and then whether to stop with what there is (HiGHS's MILPs only).
     """
 
     time_s: float = 60.0
@@ -49,6 +51,7 @@ class Budget:
     target: float | None = None
     cutoff: float | None = None
     heuristics: bool = True
+    stop: Callable[[], bool] | None = None
     started: float = field(default_factory=time.perf_counter)
 
     @property

@@ -122,14 +122,14 @@ class HiGHS:
 
 
 class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
-    """Reports incumbent and bound while it runs, and tells HiGHS a start solution."""
+    """Reports and can be stopped while it runs, and tells HiGHS a start solution."""
 
     def attach(self, model: pulp.LpProblem, budget: Budget) -> None:
         """Prepare the progress callback."""
-        if budget.on_progress is None:
+        if budget.on_progress is None and budget.stop is None:
             return
         sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
-        report = budget.on_progress
+        report, stop = budget.on_progress, budget.stop
         # HiGHS shows the cutoff as its best value until it has a solution.
         nothing = math.inf if budget.cutoff is None else budget.cutoff / sign
         nothing -= 1e-9 * abs(nothing) if math.isfinite(nothing) else 0.0
@@ -139,9 +139,11 @@ class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
 
         last = [time.perf_counter() - _REPORT_EVERY_S]
 
-        def callback(_kind: Any, _message: str, out: Any, _in: Any, _data: Any) -> None:
+        def callback(_kind: Any, _message: str, out: Any, control: Any, _data: Any) -> None:
+            if stop is not None and stop():
+                control.user_interrupt = True
             now = time.perf_counter()
-            if now - last[0] >= _REPORT_EVERY_S:
+            if report is not None and now - last[0] >= _REPORT_EVERY_S:
                 last[0] = now
                 best = number(out.mip_primal_bound) if out.mip_primal_bound < nothing else None
                 report(Progress(now - budget.started, best, number(out.mip_dual_bound)))

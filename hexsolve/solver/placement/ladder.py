@@ -66,6 +66,9 @@ class Ladder:
         way = Direction.of(best.model)
         limit = Limit.NONE
         while not self._good_enough(value):
+            if self.budget.stop is not None and self.budget.stop():
+                limit = Limit.INTERRUPT
+                break
             cutoff = self._next(value, way)
             formulation = self._formulation(cutoff, way)
             budget = replace(

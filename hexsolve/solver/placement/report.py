@@ -63,9 +63,12 @@ def answer(
         # No load at all: which limits that is due to is what the user wants to know.
         nothing: dict[str, object] = {"status": Status.INFEASIBLE, "limit": Limit.NONE}
         nothing |= {"objective": None, "bound": None, "gap": None}
-        return Answer(**(common | nothing), **_failure(problem, Status.INFEASIBLE, budget))
+        return Answer(**(common | nothing), **_failure(problem, budget))
     if solution.plan is None:
-        return Answer(**common, **_failure(problem, outcome.status, budget))
+        if outcome.status is Status.INFEASIBLE:
+            return Answer(**common, **_failure(problem, budget))
+        when = "before Ctrl-C" if outcome.limit is Limit.INTERRUPT else "within the time limit"
+        return Answer(**common, bottleneck=f"no plan was found {when}")
     limits = bottleneck(solution)
     made = Answer(
         **common,
@@ -105,9 +108,7 @@ def _gains(solution: Solution, budget: Budget, what_if: bool) -> tuple[Gain, ...
     return estimated_gains(solution.task, relaxation)
 
 
-def _failure(problem: PlanningProblem, status: Status, budget: Budget) -> dict[str, object]:
-    if status is not Status.INFEASIBLE:
-        return {"bottleneck": "no plan was found within the time limit"}
+def _failure(problem: PlanningProblem, budget: Budget) -> dict[str, object]:
     fresh = Budget(time_s=max(budget.time_s, 30.0), threads=budget.threads)
     diagnosis = diagnose(problem, fresh)
     return {

@@ -1,5 +1,6 @@
 """The relaxation's penalties are proofs, and the staged search finds what one big MILP finds."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -14,6 +15,7 @@ from hexsolve.solver.backends.highs import HiGHS
 from hexsolve.solver.placement.direction import Direction
 from hexsolve.solver.placement.ladder import GROWTH, Ladder
 from hexsolve.solver.placement.relaxation import relax
+from hexsolve.solver.placement.report import answer
 from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.solve import as_checked, make_task, solve
 from hexsolve.solver.result import Limit, Status
@@ -164,6 +166,35 @@ def test_progress_never_shows_a_bound_worse_than_the_relaxation() -> None:
         # A bound over a part of the candidates may lie below the final optimum, but never
         # below what is already found.
         assert progress.objective is None or progress.bound >= progress.objective - 1e-6
+
+
+def after(calls: int) -> Callable[[], bool]:
+    """Return what says no so many times, and then yes."""
+    left = iter(range(calls))
+    return lambda: next(left, None) is None
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_a_stopped_search_has_what_it_found(objective: Objective) -> None:
+    """Whenever it is stopped, plan and bound enclose the optimum."""
+    problem = drawn(4)
+    way = Direction(-1.0 if objective == "load" else 1.0)
+    best = optimum_of(4, objective)
+    plans = 0
+    for asked in (1, 3, 10, 30, 100):
+        made = answer(problem, objective, replace(exact(), stop=after(asked)))
+        if made.limit is not Limit.INTERRUPT:
+            assert made.objective == pytest.approx(best, rel=1e-6)
+            continue
+        assert made.bound is not None
+        assert way.excess(made.bound, best) <= 1e-6 * best
+        if made.objective is None:
+            assert made.bottleneck == "no plan was found before Ctrl-C"
+        else:
+            plans += 1
+            assert way.excess(made.objective, best) >= -1e-6 * best
+            assert made.plan is not None
+    assert plans >= 1
 
 
 def test_runs_repeat_exactly() -> None:

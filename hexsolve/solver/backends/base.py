@@ -38,6 +38,8 @@ class Budget:
     cutoff : float, optional
         Objective value that a solution must improve on to matter (HiGHS only): a run may pass
         over worse ones, so that its bound never claims more than this value.
+    enough_s : float, optional
+        From when on any solution is good enough to stop with, s (HiGHS's MILPs only).
     heuristics : bool
         Whether to look for solutions by other means than branching (HiGHS only).
     stop : callable, optional
@@ -50,6 +52,7 @@ class Budget:
     on_progress: Callable[[Progress], None] | None = None
     target: float | None = None
     cutoff: float | None = None
+    enough_s: float | None = None
     heuristics: bool = True
     stop: Callable[[], bool] | None = None
     started: float = field(default_factory=time.perf_counter)

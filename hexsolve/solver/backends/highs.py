@@ -126,7 +126,7 @@ class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
 
     def attach(self, model: pulp.LpProblem, budget: Budget) -> None:
         """Prepare the progress callback."""
-        if budget.on_progress is None and budget.stop is None:
+        if budget.on_progress is None and budget.stop is None and budget.enough_s is None:
             return
         sign = (-1.0 if model.sense == pulp.LpMaximize else 1.0) * objective_unit(model)
         report, stop = budget.on_progress, budget.stop
@@ -143,9 +143,12 @@ class _ReportingHiGHS(pulp.HiGHS):  # type: ignore[misc]
             if stop is not None and stop():
                 control.user_interrupt = True
             now = time.perf_counter()
+            solved = out.mip_primal_bound < nothing
+            if solved and budget.enough_s is not None and now - budget.started > budget.enough_s:
+                control.user_interrupt = True
             if report is not None and now - last[0] >= _REPORT_EVERY_S:
                 last[0] = now
-                best = number(out.mip_primal_bound) if out.mip_primal_bound < nothing else None
+                best = number(out.mip_primal_bound) if solved else None
                 report(Progress(now - budget.started, best, number(out.mip_dual_bound)))
 
         # HiGHS's callback for its log says nothing while the log is off; this one asks, a

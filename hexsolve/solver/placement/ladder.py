@@ -69,7 +69,7 @@ class Ladder:
             if self.budget.stop is not None and self.budget.stop():
                 limit = Limit.INTERRUPT
                 break
-            cutoff = self._next(value, way)
+            cutoff, last = self._next(value, way)
             formulation = self._formulation(cutoff, way)
             budget = replace(
                 self.budget,
@@ -85,7 +85,7 @@ class Ladder:
             if run.bound is not None:
                 self.bound = way.tightest(run.bound, self.bound)
             self._tell(value)
-            if cutoff is None or run.limit not in (Limit.NONE, Limit.GAP):
+            if last or run.limit not in (Limit.NONE, Limit.GAP):
                 limit = run.limit
                 break
         if value is not None:
@@ -122,14 +122,20 @@ class Ladder:
 
         return show
 
-    def _next(self, value: float | None, way: Direction) -> float | None:
-        """Return what a plan of the next rung must be better than; None for any plan at all."""
+    def _next(self, value: float | None, way: Direction) -> tuple[float | None, bool]:
+        """Return what a plan of the next rung must be better than, and whether it is the last.
+
+        None stands for any plan at all.
+        """
         rung, self.rung = self.rung, GROWTH * self.rung
         cutoff = way.worse_by(self.start, rung)
-        if value is None or rung <= TOLERANCE:
-            return cutoff if TOLERANCE < rung <= LAST_RUNG * abs(self.start) else None
+        if rung <= TOLERANCE or (value is None and rung > LAST_RUNG * abs(self.start)):
+            return None, True
+        if value is None:
+            return cutoff, False
         spared = max(0.0, 0.99 * self.budget.gap - TOLERANCE) * abs(value)
-        return way.best(cutoff, way.worse_by(value, -spared))
+        worth = way.worse_by(value, -spared)
+        return (cutoff, False) if way.better(cutoff, worth) else (worth, True)
 
     def _formulation(self, cutoff: float | None, way: Direction) -> Formulation:
         """Return the MILP over the candidates that plans better than the cutoff can use."""

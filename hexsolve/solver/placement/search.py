@@ -15,7 +15,8 @@ from hexsolve.solver.result import Limit, relative_gap
 
 # Candidates whose penalty is at most this share of what they cost enter the first MILP.
 PROMISING = 0.05
-# Share of the time limit that the first MILP may take, and how much closer it aims than asked.
+# Share of the time left in which the first MILP improves its plan, and how much closer it aims than
+# asked.
 FIRST_TIME = 0.3
 FIRST_GAP = 0.25
 
@@ -77,13 +78,16 @@ def _tightened(
 
 
 def _first_budget(budget: Budget, bound: float, way: Direction) -> Budget:
-    """Return the first MILP's budget: it ends as soon as its plan is within the gap of the LP."""
-    margin = 0.99 * budget.gap * abs(bound)
+    """Return the first MILP's budget: it ends as soon as its plan is within the gap of the LP.
+
+    It has all the time that there is to find any plan at all, and `FIRST_TIME` of it for a better
+    one: the ladder asks for good plans only, and would come back without any.
+    """
     return replace(
         budget,
-        time_s=budget.time_s - (1.0 - FIRST_TIME) * budget.left_s,
+        enough_s=budget.time_s - (1.0 - FIRST_TIME) * budget.left_s,
         gap=FIRST_GAP * budget.gap,
-        target=way.worse_by(bound, margin),
+        target=way.worse_by(bound, 0.99 * budget.gap * abs(bound)),
     )
 
 

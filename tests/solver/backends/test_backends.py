@@ -150,6 +150,49 @@ def test_progress_is_told_in_the_models_own_sense(sense: int) -> None:
     assert times == sorted(times)
 
 
+def test_any_solution_is_enough_after_a_while() -> None:
+    budget = Budget(time_s=60.0, gap=0.0, enough_s=0.3)
+    run = backend("highs").solve(hard_knapsack(pulp.LpMaximize), budget)
+    assert run.objective is not None
+    assert run.bound is not None
+    assert run.bound >= run.objective
+    assert run.limit is Limit.INTERRUPT
+    assert budget.left_s > 30.0
+
+
+def test_a_run_can_be_stopped() -> None:
+    asked: list[int] = []
+
+    def stop() -> bool:
+        asked.append(1)
+        return len(asked) > 20
+
+    budget = Budget(time_s=60.0, gap=0.0, stop=stop)
+    run = backend("highs").solve(hard_knapsack(pulp.LpMaximize), budget)
+    assert run.limit is Limit.INTERRUPT
+    assert budget.left_s > 30.0
+
+
+@pytest.mark.parametrize("sense", SENSES)
+def test_a_cutoff_is_not_taken_for_a_solution(sense: int) -> None:
+    """Nothing is better than the optimum: no solution is reported, in progress or at the end."""
+    best = relaxed(hard_knapsack(sense))
+    direction = 1.0 if sense == pulp.LpMaximize else -1.0
+    seen: list[Progress] = []
+    cutoff = best + direction * 0.01 * abs(best)
+    for heuristics in (True, False):
+        budget = Budget(
+            time_s=5.0, gap=0.0, cutoff=cutoff, heuristics=heuristics, on_progress=seen.append
+        )
+        run = backend("highs").solve(hard_knapsack(sense), budget)
+        assert run.objective is None or direction * run.objective < direction * cutoff
+        assert run.bound == pytest.approx(cutoff)
+    assert all(
+        progress.objective is None or direction * progress.objective < direction * cutoff
+        for progress in seen
+    )
+
+
 def test_a_start_solution_is_taken_up() -> None:
     model = hard_knapsack(pulp.LpMaximize)
     run = backend("highs").solve(model, Budget(time_s=1.0, gap=0.0))

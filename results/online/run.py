@@ -1,6 +1,7 @@
 """Run policies on the 16 settings, paired by seed, and write the tables.
 
     python results/online/run.py [--quick] [--seeds 5] [--jobs 2] [--minutes M] [--policies A,B]
+        [--workloads A,B]
 
 Rows go to runs.csv as they are made; what is there already is not run again, so that the command
 can be stopped at any time and started anew. `--quick` runs a quarter of the workflows with two
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from settings import DATA, SETTINGS, TRACE_SETTINGS, TRACES, Setting
+from settings import DATA, PAPER, SETTINGS, TRACE_SETTINGS, TRACES, Setting
 from tables import write_tables
 
 from hexsolve.models import slo
@@ -97,17 +98,20 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after these")
     parser.add_argument("--policies", default=",".join(FIRST + OTHERS), help="only these")
+    parser.add_argument("--workloads", default=",".join((*PAPER, *TRACES)), help="only these")
     given = parser.parse_args()
     seeds = given.seeds or (2 if given.quick else 5)
     folder = HERE / "quick" if given.quick else HERE
     folder.mkdir(exist_ok=True)
     path = folder / "runs.csv"
     done = known(path)
-    wanted = given.policies.split(",")
+    policies, workloads = given.policies.split(","), given.workloads.split(",")
     todo = [
         job
         for job in jobs(seeds)
-        if job[1] in wanted and (job[0].name, job[1], str(job[2])) not in done
+        if job[1] in policies
+        and job[0].workload in workloads
+        and (job[0].name, job[1], str(job[2])) not in done
     ]
     until = time.monotonic() + 60.0 * given.minutes
     fresh = not path.exists()

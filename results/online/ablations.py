@@ -1,15 +1,18 @@
 """What each part is worth: the planner without it, other budgets, wrong predictions.
 
     python results/online/ablations.py [--seeds 3] [--jobs 2]
+        [--first-seed 1] [--whole] [--workload NAME]... [--variant NAME]... [--out ablations]
 
-Llama-3.1-70B on Hetero-1, a quarter of the workflows of settings.py, seeds from 1. Writes
-ablations.csv and ABLATIONS.md: geometric means of variant/rule, paired by workload and seed.
+Llama-3.1-70B on Hetero-1, tool calling and mix, a quarter of the workflows of settings.py (all of
+them with `--whole`). Writes OUT.csv and OUT.md (in capitals): geometric means of variant/rule,
+paired by workload and seed.
 """
 
 import argparse
 import csv
+import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -31,7 +34,7 @@ from hexsolve.solver.online.rolling.options import RollingOptions
 from hexsolve.solver.online.rolling.planner import RollingPlanner
 
 HERE = Path(__file__).resolve().parent
-SETTINGS = [Setting("llama-3.1-70b", "hetero-1", w) for w in ("tool-calling", "agentic-mix")]
+WORKLOADS = ("tool-calling", "agentic-mix")
 
 
 def rolling(**options: float | bool) -> Callable[[], Policy]:
@@ -77,11 +80,11 @@ VARIANTS: dict[str, tuple[Callable[[], Policy], str]] = {
 }  # fmt: skip
 
 
-def run(job: tuple[str, Setting, int]) -> dict[str, str | int | float]:
+def run(job: tuple[str, Setting, int, bool]) -> dict[str, str | int | float]:
     """Run a variant."""
-    name, setting, seed = job
+    name, setting, seed, whole = job
     make, predictor = VARIANTS[name]
-    cluster, workflows = setting.build(), setting.workflows(seed, quick=True)
+    cluster, workflows = setting.build(), setting.workflows(seed, quick=not whole)
     simulation = Simulation(cluster, workflows, make(), make_predictor(predictor, seed))
     flow = flow_times(simulation.run())
     slowdown = slo.slowdowns(flow, standalone_horizons(cluster, simulation.workflows))
@@ -99,29 +102,48 @@ def main() -> None:
     """Run all and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--whole", action="store_true", help="all workflows, not a quarter")
+    parser.add_argument("--workload", action="append", help="instead of tool calling and mix")
+    parser.add_argument("--variant", action="append", choices=VARIANTS, help="besides the rule")
+    parser.add_argument("--out", default="ablations")
     given = parser.parse_args()
-    seeds = range(1, given.seeds + 1)
-    jobs = [(name, setting, seed) for setting in SETTINGS for seed in seeds for name in VARIANTS]
+    seeds = range(given.first_seed, given.first_seed + given.seeds)
+    names = ["rule", *(each for each in given.variant or VARIANTS if each != "rule")]
+    settings = [Setting("llama-3.1-70b", "hetero-1", w) for w in given.workload or WORKLOADS]
+    jobs = [(v, s, seed, given.whole) for s in settings for seed in seeds for v in names]
     with ProcessPoolExecutor(given.jobs) as pool:
         rows = list(pool.map(run, jobs))
-    with (HERE / "ablations.csv").open("w", newline="", encoding="utf-8") as stream:
+    with (HERE / f"{given.out}.csv").open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    command = shlex.join(["python", "results/online/ablations.py", *sys.argv[1:]])
+    text = table(rows, names, settings, seeds, command)
+    (HERE / f"{given.out.upper()}.md").write_text(text, encoding="utf-8")
+
+
+def table(
+    rows: Sequence[dict[str, str | int | float]],
+    names: Sequence[str],
+    settings: Sequence[Setting],
+    seeds: Sequence[int],
+    command: str,
+) -> str:
+    """Return the ratios to the rule, a row a variant."""
     value = {(r["variant"], r["setting"], r["seed"]): r for r in rows}
     lines = [
         "# Ablations",
         "",
-        f"`python results/online/ablations.py --seeds {given.seeds}`; ratios to the rule with an "
-        "oracle, lower is better; tool calling and mix apart.",
+        f"`{command}`; ratios to the rule with an oracle, lower is better.",
         "",
-        "| variant | " + " | ".join(f"{s.workload} Req95 | Req99 | mean" for s in SETTINGS) + " |",
-        "|---|" + "---:|" * (3 * len(SETTINGS)),
+        "| variant | " + " | ".join(f"{s.workload} Req95 | Req99 | mean" for s in settings) + " |",
+        "|---|" + "---:|" * (3 * len(settings)),
     ]
-    for name in VARIANTS:
+    for name in names:
         cells = []
-        for setting in SETTINGS:
+        for setting in settings:
             for key in ("req95", "req99", "mean"):
                 logs = [
                     np.log(
@@ -132,7 +154,7 @@ def main() -> None:
                 ]
                 cells.append(f"{np.exp(np.mean(logs)):.3f}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    (HERE / "ABLATIONS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Run policies on the 16 settings, paired by seed, and write the tables.
 
-    python results/online/run.py [--quick] [--seeds 5] [--jobs 2] [--minutes M]
+    python results/online/run.py [--quick] [--seeds 5] [--jobs 2] [--minutes M] [--policies A,B]
+        [--workloads A,B]
 
 Rows go to runs.csv as they are made; what is there already is not run again, so that the command
 can be stopped at any time and started anew. `--quick` runs a quarter of the workflows with two
@@ -17,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from settings import DATA, SETTINGS, TRACE_SETTINGS, TRACES, Setting
+from settings import DATA, PAPER, SETTINGS, TRACE_SETTINGS, TRACES, Setting
 from tables import write_tables
 
 from hexsolve.models import slo
@@ -76,14 +77,13 @@ def known(path: Path) -> set[tuple[str, str, str]]:
 
 
 def jobs(seeds: int) -> Iterator[tuple[Setting, str, int]]:
-    """Yield what is to be run, the headline first and the long workloads last."""
+    """Yield what is to be run: all settings seed by seed, long workloads and other rivals last."""
     short = [each for each in SETTINGS if each.workload != "tree-search"]
     long = [each for each in SETTINGS if each.workload == "tree-search"]
     traces = [each for each in TRACE_SETTINGS if (DATA / TRACES[each.workload]).exists()]
     if not traces:
         print("the traces are absent (HEXSOLVE_DATA): their settings are left out", file=sys.stderr)
-    stages = (FIRST, short), (FIRST, long), (FIRST, traces), (OTHERS, short), (OTHERS, long)
-    for policies, settings in stages:
+    for policies, settings in ((FIRST, short + traces + long), (OTHERS, short + long)):
         for seed in range(1, seeds + 1):
             for setting in settings:
                 for policy in policies:
@@ -97,13 +97,22 @@ def main() -> None:
     parser.add_argument("--seeds", type=int)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop after these")
+    parser.add_argument("--policies", default=",".join(FIRST + OTHERS), help="only these")
+    parser.add_argument("--workloads", default=",".join((*PAPER, *TRACES)), help="only these")
     given = parser.parse_args()
     seeds = given.seeds or (2 if given.quick else 5)
     folder = HERE / "quick" if given.quick else HERE
     folder.mkdir(exist_ok=True)
     path = folder / "runs.csv"
     done = known(path)
-    todo = [job for job in jobs(seeds) if (job[0].name, job[1], str(job[2])) not in done]
+    policies, workloads = given.policies.split(","), given.workloads.split(",")
+    todo = [
+        job
+        for job in jobs(seeds)
+        if job[1] in policies
+        and job[0].workload in workloads
+        and (job[0].name, job[1], str(job[2])) not in done
+    ]
     until = time.monotonic() + 60.0 * given.minutes
     fresh = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as stream:

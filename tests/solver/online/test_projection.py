@@ -202,6 +202,59 @@ def test_local_search_never_makes_a_plan_worse(seed):
     assert (frontier.new[rows, p] <= frontier.new[rows, base.prefill]).all()
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6))
+def test_only_prefill_that_a_placement_could_avoid_is_tolled(seed):
+    """Against the definition, call by call; what nothing avoids leaves the score as it is."""
+    rng = np.random.default_rng(seed)
+    machines, frontier, _ = random_case(rng, 6, 3, 2)
+    machines.toll_cost[:] = 5e-5, 1e-9
+    frontier.new[0, 1] = -1
+    finish = rng.uniform(0.1, 3, 6)
+    workflow_of = np.array([0, 0, 1, 2, 2, 3])
+    ends = frontier.elapsed + finish
+
+    def scored(prefill, price):
+        stakes = Stakes(workflow_of, frontier.elapsed, frontier.horizon, 4, price, 12.0)
+        return score(machines, frontier, stakes, prefill, finish)
+
+    open_to = np.where(frontier.new >= 0, frontier.new, 10**9)
+    cached = open_to.argmin(axis=1)
+    assert scored(cached, 4.0) == scored(cached, 0.0)
+
+    prefill = rng.integers(0, 3, 6)
+    prefill[0] = 2
+
+    def seconds(new, length):
+        return 5e-5 * new + 1e-9 * new * (length - new / 2)
+
+    worst = [0.0] * 4
+    for c, length in enumerate(frontier.length):
+        toll = seconds(frontier.new[c, prefill[c]], length) - seconds(open_to[c].min(), length)
+        ratio = (ends[c] + 4.0 * toll) / frontier.horizon[c]
+        worst[workflow_of[c]] = max(worst[workflow_of[c]], ratio)
+    assert scored(prefill, 4.0) == pytest.approx(sum(ratio**12 for ratio in worst))
+
+
+def test_a_long_new_prompt_alone_puts_no_workflow_before_one_that_is_late():
+    """A price on work that has to be done anyway must not turn the order around."""
+    machines, frontier, _ = random_case(np.random.default_rng(0), 2, 1, 1)
+    machines.prefill_cost[:] = 0.0
+    machines.prefill_cost[:, 1] = 1e-4
+    machines.prefill_cost[:, 7] = 1.0
+    machines.toll_cost[:] = 1e-4, 0.0
+    machines.token_budget[:] = 1
+    frontier.length[:] = frontier.new[:, 0] = 1000, 4000
+    frontier.steps[:] = 0
+    frontier.elapsed[:], frontier.horizon[:] = (3.0, 1.0), 1.0
+    stakes = Stakes(np.arange(2), frontier.elapsed, frontier.horizon, 2, 10.0, 12.0)
+    zeros, free = np.zeros(2, np.int64), np.zeros(1)
+    _, _, order, _, _ = improve(
+        machines, no_bound(), frontier, free, stakes, zeros, zeros, np.array([1, 0]), 50, 0
+    )
+    assert order.tolist() == [0, 1]
+
+
 def test_a_price_keeps_a_call_where_its_prompt_is_cached():
     """0.1 s of queue at the cache against 0.09 s of prefill elsewhere: the toll decides."""
     machines, frontier, _ = random_case(np.random.default_rng(0), 1, 2, 1)

@@ -118,17 +118,29 @@ def score(
 
     A high power makes the worst workflows count: with q = 12 one whose ratio is 6 % above another's
     weighs twice as much. It is convex, so it also prefers to spread a delay.
+
+    Tolled is the prefill work that could be avoided, over that on the server which has most of the
+    prompt cached. What no placement avoids is no reason to take a workflow for endangered: with the
+    whole toll in R those with long new prompts came before others that were late in fact.
     """
     count = len(frontier.length)
+    servers = frontier.new.shape[1]
     worst = np.zeros(stakes.workflows)
     for row in range(len(finish)):
         seconds = stakes.elapsed[row] + finish[row]
         if row < count and prefill[row] >= 0 and stakes.price > 0.0:
-            p = prefill[row]
-            new = float(frontier.new[row, p])
-            seconds += stakes.price * toll_seconds(
-                machines.toll_cost, new, pair_work(new, float(frontier.length[row]))
-            )
+            new = least = frontier.new[row, prefill[row]]
+            for p in range(servers):
+                if 0 <= frontier.new[row, p] < least:
+                    least = frontier.new[row, p]
+            if new > least:
+                length = float(frontier.length[row])
+                seconds += stakes.price * (
+                    toll_seconds(machines.toll_cost, float(new), pair_work(float(new), length))
+                    - toll_seconds(
+                        machines.toll_cost, float(least), pair_work(float(least), length)
+                    )
+                )
         if seconds < INFINITY:
             w = stakes.workflow[row]
             worst[w] = max(worst[w], seconds / stakes.horizon[row])

@@ -1,8 +1,6 @@
-"""First schedules: list scheduling under several priority rules, then local improvement."""
+"""First schedules: list scheduling under several priority rules."""
 
-from collections.abc import Callable, Sequence
-
-import numpy as np
+from collections.abc import Sequence
 
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.timetable import Placed, kept, value
@@ -79,30 +77,3 @@ def first_schedules(windows: Windows, incumbent: Incumbent) -> None:
             incumbent.offer(made, f"list: deadlines at {alpha:.3g}")
             counted = kept(problem, made)
             spared = [w for w in range(problem.workflows) if w not in counted]
-
-
-def perturbed(
-    windows: Windows,
-    incumbent: Incumbent,
-    rng: np.random.Generator,
-    rounds: int,
-    over: Callable[[], bool],
-) -> None:
-    """Offer `rounds` schedules in the incumbent's order, shaken, with late workflows hurried."""
-    problem = windows.problem
-    for _ in range(rounds):
-        if over():
-            return
-        counted = set(kept(problem, incumbent.timetable))
-        spared = [w for w in range(problem.workflows) if w not in counted]
-        alpha = incumbent.value * float(rng.uniform(0.85, 1.0))
-        due = deadline_keys(windows, alpha, spared)
-        begun = [float(row.start) for row in incumbent.timetable]
-        weight = float(rng.uniform(0.0, 1.0))
-        spread = float(rng.uniform(0.0, 0.1)) * (max(begun, default=0.0) + 1.0)
-        noise = rng.normal(0.0, spread, len(begun))
-        keys = [
-            weight * d + (1.0 - weight) * b + n
-            for d, b, n in zip(due, begun, noise.tolist(), strict=True)
-        ]
-        incumbent.offer(incumbent.lists.schedule(keys), "list: perturbed")

@@ -6,11 +6,9 @@ import numpy as np
 
 from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
-from hexsolve.solver.optimum.flat import FlatProblem, flatten
+from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.placing import ANY, place_all
-from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent
-from hexsolve.solver.optimum.timetable import Placed, Timetable
 
 SHARPNESS = 60.0
 """How much more the worst workflow counts than those close to it; per unit of relative slowdown."""
@@ -118,7 +116,7 @@ class Annealer:
 
     def __init__(self, incumbent: Incumbent, seed: int) -> None:
         self._incumbent = incumbent
-        self._flat = flatten(incumbent.problem)
+        self._flat = incumbent.fast.flat
         self._rng = np.random.default_rng([seed, 1])
         self._ranks = np.zeros(0)
         self._wanted: Ints = np.zeros(0, dtype=np.int64)
@@ -146,7 +144,8 @@ class Annealer:
             self._flat, self._ranks, self._wanted, self._rng, rounds, hot, COLD
         )
         self._rate = rounds / max(1e-6, time.perf_counter() - began)
-        self._offer(place_all(self._flat, self._ranks, self._wanted))
+        rows = place_all(self._flat, self._ranks, self._wanted)
+        self._incumbent.offer(self._incumbent.fast.timetable(rows), "annealing")
 
     def _begin(self) -> None:
         """Take over the incumbent's order if it is better, and now and then without bindings."""
@@ -159,32 +158,3 @@ class Annealer:
             self._wanted = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
         if self._rng.random() < UNBOUND:
             self._wanted = np.full(len(timetable), ANY, dtype=np.int64)
-
-    def _offer(self, rows: Ints) -> bool:
-        incumbent, first = self._incumbent, self._flat.option_first
-        problem = incumbent.problem
-        timetable = []
-        for c, (option, d, start, prefilled, sent, finish) in enumerate(rows.tolist()):
-            chosen = problem.calls[c].prefills[option - int(first[c])]
-            at = problem.decode_rows[d] if d >= 0 else -1
-            timetable.append(Placed(chosen, at, start, prefilled, sent, finish))
-        if incumbent.lists.holds and not prompts_fit(problem, timetable):
-            # In this order, but with room for the prompts.
-            timetable = incumbent.lists.schedule([float(row.start) for row in timetable])
-        return incumbent.offer(timetable, "annealing")
-
-
-def prompts_fit(problem: SchedulingProblem, timetable: Timetable) -> bool:
-    """Return whether prompts, until their transfers end, fit the prefill pools."""
-    events: dict[int, list[tuple[int, int]]] = {p: [] for p in problem.prefill_rows}
-    for call, row in zip(problem.calls, timetable, strict=True):
-        p = row.option.p
-        until = row.prefilled if row.d < 0 else row.sent + call.lag(p, row.d)
-        events[p] += [(row.start, call.prefill_kv), (until, -call.prefill_kv)]
-    for p, each in events.items():
-        held = 0
-        for _, change in sorted(each):
-            held += change
-            if held > problem.prefill_room[p]:
-                return False
-    return True

@@ -72,6 +72,7 @@ class Search:
         self.bound_source = "critical path"
         self._annealer = Annealer(self.best, options.seed)
         self.tests = 0
+        self._rounds = 0
         self._report = report
 
     def run(self) -> Found:
@@ -161,14 +162,12 @@ class Search:
             self._test(self.best.value, True, seconds)
 
     def _improve(self, seconds: float) -> None:
-        """Look for a better schedule: anneal, then search neighbourhoods or the whole model."""
-        self._anneal(0.4 * seconds)
-        if self.closed:
-            return
-        if len(self.problem.calls) <= WHOLE and self.tests % 2:
+        """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
+        self._anneal(0.5 * seconds)
+        self._rounds += 1
+        if len(self.problem.calls) <= WHOLE and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)
-            return
-        until = self.clock.spent_s + 0.6 * seconds
+        until = self.clock.spent_s + seconds
         while self.clock.spent_s < until and not self.closed and self.clock.left_s > 0.05:
             reply = improve_once(self.windows, self.best, self.rng, self.clock)
             self.tests += 1

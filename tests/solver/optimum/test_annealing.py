@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hexsolve.models.check.schedule import check_schedule
-from hexsolve.solver.optimum.annealing import Annealer, prompts_fit
+from hexsolve.solver.optimum.annealing import Annealer
+from hexsolve.solver.optimum.fast_lists import FastLists, prompts_fit
 from hexsolve.solver.optimum.flat import flatten
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.placing import ANY, place_all
@@ -27,15 +28,10 @@ MODES = st.sampled_from(["nominal", "optimistic"])
 
 
 def as_timetable(problem: SchedulingProblem, rows: np.ndarray) -> list[Placed]:
-    first = flatten(problem).option_first
-    return [
-        Placed(
-            problem.calls[c].prefills[option - int(first[c])],
-            problem.decode_rows[d] if d >= 0 else -1,
-            *times,
-        )
-        for c, (option, d, *times) in enumerate(rows.tolist())
-    ]
+    """The rows as they are, whether the prompts fit or not."""
+    lists = ListScheduler(problem)
+    lists.holds = False
+    return FastLists(lists).timetable(rows)
 
 
 @settings(deadline=None, max_examples=60)

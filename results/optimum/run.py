@@ -45,10 +45,10 @@ BANDS = tuple(LIMITS)
 SEARCHED = ("xs", "s", "m")
 """Bands whose schedules are searched; of the others only the bounds of the simulator are."""
 
-WORKERS = 2
-"""Threads of CP-SAT."""
+WORKERS = 1
+"""Threads of CP-SAT; a second one proves no more in the same CPU time."""
 
-OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.5, 0.25
+OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.25, 0.25
 """Time for the optimistic model and for all other bounds of an instance, per nominal second."""
 
 COLUMNS = (

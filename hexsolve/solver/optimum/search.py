@@ -20,7 +20,7 @@ from hexsolve.solver.optimum.windows import Windows
 WHOLE = 220
 """Calls up to which α is minimised over the whole model; beyond, neighbourhoods are searched."""
 
-NEAR = 0.01
+NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
 
 BOUNDS_SHARE = 0.1

@@ -55,7 +55,8 @@ COLUMNS = (
     "instance", "band", "objective", "workflows", "calls", "time_limit_s",
     "decode_batch", "value", "bound", "bound_method", "gap", "status", "seconds",
     "replay", "replay_limited",
-    "critical_path", "energy", "preemptive_lp", "chain_lp", "bounds_s", "optimistic", "optimistic_s",
+    "critical_path", "energy", "preemptive_lp", "chain_lp", "bounds_s",
+    "optimistic", "optimistic_s",
     "simulator_bound", "simulator_method", "date",
 )  # fmt: skip
 
@@ -148,10 +149,10 @@ def work_out(
     if search:
         known = best_known().get((instance.name, objective, "nominal"))
         times = None
-        largest = max(
+        most = max(
             instance.cluster.instances[d].max_batch for d in instance.cluster.with_role("decode")
         )
-        if known is not None and known.decode_batch is not None and known.decode_batch <= largest:
+        if known is not None and known.decode_batch is not None and known.decode_batch <= most:
             times = ScheduleTimes(decode_batch=known.decode_batch)
         began = time.perf_counter()
         made = optimum(instance, objective, SearchOptions(limit_s, WORKERS), times)

@@ -118,7 +118,8 @@ def ask(
     work = solver.response_proto.deterministic_time
     bound = float("-inf")
     if minimise_from is not None and status != cp_model.INFEASIBLE:
-        bound = (solver.best_objective_bound - 1e-6) / UNIT
+        # A is α in whole units, rounded up: no schedule has UNIT·α ≤ A − 1.
+        bound = (solver.best_objective_bound - 1.0 - 1e-6) / UNIT
     if status in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return Reply(read(scope, v, solver), False, bound, work, status == cp_model.OPTIMAL)
     if status == cp_model.MODEL_INVALID:

@@ -48,7 +48,7 @@ SEARCHED = ("xs", "s", "m")
 WORKERS = 1
 """Threads of CP-SAT; a second one proves no more in the same CPU time."""
 
-OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.25, 0.25
+OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.25, 0.5
 """Time for the optimistic model and for all other bounds of an instance, per nominal second."""
 
 COLUMNS = (

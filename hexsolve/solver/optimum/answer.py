@@ -14,7 +14,7 @@ from hexsolve.solver.optimum.timetable import scheduled_calls
 from hexsolve.solver.optimum.windows import Windows
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
-"""Decode batches of which one is chosen."""
+"""Decode batches of which one is chosen, below the largest that an instance takes, and that."""
 
 
 def choose_batch(
@@ -29,7 +29,10 @@ def choose_batch(
     of several such safe models the one with the least value is closest to the simulator.
     """
     best: tuple[float, int] | None = None
-    for batch in BATCHES:
+    cluster = instance.cluster
+    largest = max(cluster.instances[d].max_batch for d in cluster.with_role("decode"))
+    below = [batch for batch in BATCHES if batch < largest]
+    for batch in below if len(below) == len(BATCHES) else (*below, largest):
         times = ScheduleTimes(decode_batch=batch, grid_s=grid_s)
         problem = build_problem(instance.cluster, instance.workflows, horizons, times, objective)
         windows = Windows(problem)

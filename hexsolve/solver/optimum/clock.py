@@ -61,5 +61,9 @@ class Clock:
         return Effort(seconds, None, options.workers, seed)
 
     def charge(self, reply: Reply) -> None:
-        """Count the work of a run."""
+        """Count the work of a run of CP-SAT."""
         self._worked += reply.work + 0.01
+
+    def charge_seconds(self, seconds: float) -> None:
+        """Count other work, which takes a core about so long."""
+        self._worked += seconds * WORK_PER_SECOND

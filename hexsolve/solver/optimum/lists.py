@@ -21,6 +21,8 @@ class _Unary:
 
     def earliest(self, ready: int, spans: int) -> int:
         """Return the first start from `ready` on of a gap that is long enough."""
+        if not spans:
+            return ready
         begins, ends = self.begins, self.ends
         at = bisect_left(ends, ready + 1)
         start = ready

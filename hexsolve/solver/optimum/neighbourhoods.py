@@ -12,73 +12,91 @@ from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.cpsat.variables import Variables
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent
-from hexsolve.solver.optimum.timetable import Timetable, slowdowns
+from hexsolve.solver.optimum.timetable import Timetable, kept, slowdowns
 from hexsolve.solver.optimum.windows import Windows
 
 FREE = 60
-"""Calls that are scheduled anew, about."""
+"""Calls that are scheduled anew, at most; of few calls a third."""
 
-SECONDS = 3.0
+SECONDS = 1.5
 
 
 def improve_once(
     windows: Windows, incumbent: Incumbent, rng: np.random.Generator, clock: Clock
 ) -> Reply:
-    """Search one neighbourhood of the incumbent, of a kind drawn at random."""
+    """Search one neighbourhood of the incumbent, of a kind drawn at random.
+
+    Each has a call of the worst workflow that counts: without it Req_q cannot get better.
+    """
+    problem, timetable = windows.problem, incumbent.timetable
+    counted = kept(problem, timetable)
+    ratios = slowdowns(problem, timetable)
+    worst = max(counted, key=lambda w: (ratios[w], w))
+    calls = problem.of(worst)
+    focus = calls[int(rng.integers(len(calls)))]
     draw = (endangered, time_window, machines)[int(rng.integers(3))]
-    free = draw(windows.problem, incumbent.timetable, rng)
+    size = min(FREE, max(12, len(problem.calls) // 3))
+    free = draw(problem, timetable, rng, focus, size)
     scope = Scope(windows, incumbent.value)
-    hint = incumbent.timetable
-    restrict = partial(_keep_others, scope, free, hint)
-    reply = ask(scope, clock.effort(SECONDS), hint, minimise_from=0.0, restrict=restrict)
+    restrict = partial(_keep_others, scope, free, timetable)
+    reply = ask(scope, clock.effort(SECONDS), timetable, minimise_from=0.0, restrict=restrict)
     if reply.placed is not None:
         incumbent.complete(reply.placed, f"CP-SAT, {draw.__name__}")
     return Reply(reply.placed, False, float("-inf"), reply.work)
 
 
 def endangered(
-    problem: SchedulingProblem, timetable: Timetable, rng: np.random.Generator
+    problem: SchedulingProblem,
+    timetable: Timetable,
+    rng: np.random.Generator,
+    focus: int,
+    size: int,
 ) -> set[int]:
-    """Return the calls of a workflow that is among the worst counted, and those beside them."""
-    ratios = slowdowns(problem, timetable)
-    ranked = sorted(range(problem.workflows), key=lambda w: -ratios[w])[problem.spare :]
-    worst = ranked[int(rng.integers(min(4, len(ranked))))]
-    calls = list(problem.of(worst))
-    focus = {timetable[c].option.p for c in calls}
+    """Return the calls of the workflow of `focus`, and some at the same time."""
+    calls = problem.of(problem.calls[focus].workflow)
     begin, end = timetable[calls[0]].start, max(timetable[c].finish for c in calls)
     near = [
         c
         for c in range(len(problem.calls))
-        if timetable[c].start < end
-        and timetable[c].finish > begin
-        and timetable[c].option.p in focus
-        and c not in problem.of(worst)
+        if timetable[c].start < end and timetable[c].finish > begin and c not in calls
     ]
     rng.shuffle(near)
-    return {*calls, *near[: max(0, FREE - len(calls))]}
+    return {*calls, *near[: max(0, size - len(calls))]}
 
 
 def time_window(
-    problem: SchedulingProblem, timetable: Timetable, rng: np.random.Generator
+    problem: SchedulingProblem,
+    timetable: Timetable,
+    rng: np.random.Generator,
+    focus: int,
+    size: int,
 ) -> set[int]:
     """Return calls that start one after the other, whatever the instance."""
-    order = sorted(range(len(problem.calls)), key=lambda c: timetable[c].start)
-    first = int(rng.integers(max(1, len(order) - FREE + 1)))
-    return set(order[first : first + FREE])
+    return _around(focus, list(range(len(problem.calls))), timetable, rng, size)
 
 
 def machines(
-    problem: SchedulingProblem, timetable: Timetable, rng: np.random.Generator
+    problem: SchedulingProblem,
+    timetable: Timetable,
+    rng: np.random.Generator,
+    focus: int,
+    size: int,
 ) -> set[int]:
-    """Return calls of two prefill instances that start one after the other."""
-    rows = problem.prefill_rows
-    pair = {rows[int(k)] for k in rng.choice(len(rows), min(2, len(rows)), replace=False)}
-    order = sorted(
-        (c for c in range(len(problem.calls)) if timetable[c].option.p in pair),
-        key=lambda c: timetable[c].start,
-    )
-    first = int(rng.integers(max(1, len(order) - FREE + 1)))
-    return set(order[first : first + FREE])
+    """Return calls of two decode instances that start one after the other."""
+    rows = problem.decode_rows
+    pair = {timetable[focus].d, rows[int(rng.integers(len(rows)))]}
+    there = [c for c in range(len(problem.calls)) if timetable[c].d in pair]
+    return _around(focus, there, timetable, rng, size)
+
+
+def _around(
+    focus: int, calls: list[int], timetable: Timetable, rng: np.random.Generator, size: int
+) -> set[int]:
+    """Return `size` of the calls, by start, with `focus` among them."""
+    order = sorted(calls, key=lambda c: (timetable[c].start, c))
+    first = order.index(focus) - int(rng.integers(size))
+    first = max(0, min(first, len(order) - size))
+    return set(order[first : first + size])
 
 
 def _keep_others(

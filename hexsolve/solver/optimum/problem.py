@@ -41,6 +41,12 @@ class Prefill:
     lead: int
     latency: int
 
+    def dominates(self, other: "Prefill") -> bool:
+        """Return whether this takes less time than `other` in one way and no more in any."""
+        mine = (self.occupied, self.lead, self.latency)
+        others = (other.occupied, other.lead, other.latency)
+        return mine != others and all(a <= b for a, b in zip(mine, others, strict=True))
+
 
 @dataclass(frozen=True, slots=True)
 class ProblemCall:
@@ -224,6 +230,7 @@ def _call(made: CallTimes, number: int, index: int, base: int) -> ProblemCall:
             occupied, lead, latency = made.prefill(index, p, cached)
             there = ANYWHERE if source < 0 else base + source
             prefills.append(Prefill(p, cached, there, ordered, occupied, lead, latency))
+    prefills = _without_recomputing(made, prefills, base)
     decodes = []
     if call.output_tokens >= 2:
         needed = call.prompt_tokens + call.output_tokens - 1
@@ -245,3 +252,24 @@ def _call(made: CallTimes, number: int, index: int, base: int) -> ProblemCall:
         prefill_kv=prefill_kv,
         decode_kv=decode_kv,
     )
+
+
+def _without_recomputing(made: CallTimes, prefills: list[Prefill], base: int) -> list[Prefill]:
+    """Drop options without a cache that the call's ancestor is sure to have left on p.
+
+    Where an ancestor can be prefilled on one instance only, what it shares is there.
+    """
+    rows = [made.cluster.instances[p].capacity for p in made.cluster.with_role("prefill")]
+    sure = {
+        option.p: option
+        for option in prefills
+        if option.source != ANYWHERE
+        and not option.ordered
+        and sum(room >= made.workflow.calls[option.source - base].prompt_tokens for room in rows)
+        == 1
+    }
+    return [
+        option
+        for option in prefills
+        if option.source != ANYWHERE or option.p not in sure or not sure[option.p].dominates(option)
+    ]

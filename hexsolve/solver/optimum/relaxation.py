@@ -67,6 +67,7 @@ def problem_times(problem: SchedulingProblem) -> Times:
         decode_work=scarcer * unit,
         transfer_s=np.zeros((*shape, len(numbers))),
         rest_s=least * unit,
+        prefill_held_s=prefill_work * unit,
     )
 
 

@@ -6,24 +6,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from hexsolve.models.status import OPTIMALITY_TOLERANCE
+from hexsolve.solver.optimum.annealing import Annealer
 from hexsolve.solver.optimum.clock import Clock, SearchOptions
 from hexsolve.solver.optimum.cpsat.model import ask
 from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.neighbourhoods import improve_once
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.relaxation import relaxation_bound
-from hexsolve.solver.optimum.start import Incumbent, first_schedules, perturbed
+from hexsolve.solver.optimum.start import Incumbent, first_schedules
 from hexsolve.solver.optimum.timetable import Placed
 from hexsolve.solver.optimum.windows import Windows
 
 WHOLE = 220
 """Calls up to which α is minimised over the whole model; beyond, neighbourhoods are searched."""
 
-NEAR = 0.01
+NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
 
 BOUNDS_SHARE = 0.1
 """Part of the time limit that the preemptive relaxation may take."""
+
+FIRST_RUNS, FIRST_SHARE = 4, 0.1
+"""Runs of annealing before any test, and the part of the time limit that they take together."""
 
 Report = Callable[[float, float], None]
 
@@ -66,7 +70,9 @@ class Search:
         self.best = Incumbent(self.windows)
         self.bound = self.windows.critical_path_bound()
         self.bound_source = "critical path"
+        self._annealer = Annealer(self.best, options.seed)
         self.tests = 0
+        self._rounds = 0
         self._report = report
 
     def run(self) -> Found:
@@ -79,11 +85,10 @@ class Search:
             relaxed = relaxation_bound(self.problem, BOUNDS_SHARE * limit)
             self._raise_bound(relaxed.value, relaxed.method)
             self._tell()
-        if not self.closed:
-            until = 0.05 * limit
-            perturbed(
-                self.windows, self.best, self.rng, 40, lambda: self.closed or self._past(until)
-            )
+        for _ in range(FIRST_RUNS):
+            if not self.closed:
+                self._anneal(FIRST_SHARE / FIRST_RUNS * limit)
+                self._tell()
         step, share = max(0.5, limit / 60.0), 0.5
         while not self.closed and self.clock.left_s > 0.05:
             gap = 1.0 - self.bound / self.best.value
@@ -109,10 +114,6 @@ class Search:
     def closed(self) -> bool:
         """Whether the best schedule is proven optimal."""
         return self.best.value - self.bound <= OPTIMALITY_TOLERANCE / 2 * self.best.value
-
-    def _past(self, seconds: float) -> bool:
-        # Deterministic runs do not look at the time; their rounds are few.
-        return not self.clock.options.deterministic and self.clock.spent_s > seconds
 
     def _tell(self) -> None:
         if self._report is not None:
@@ -161,11 +162,21 @@ class Search:
             self._test(self.best.value, True, seconds)
 
     def _improve(self, seconds: float) -> None:
-        if len(self.problem.calls) <= WHOLE:
+        """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
+        self._anneal(0.5 * seconds)
+        self._rounds += 1
+        if len(self.problem.calls) <= WHOLE and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)
-            return
         until = self.clock.spent_s + seconds
         while self.clock.spent_s < until and not self.closed and self.clock.left_s > 0.05:
             reply = improve_once(self.windows, self.best, self.rng, self.clock)
             self.tests += 1
             self.clock.charge(reply)
+
+    def _anneal(self, seconds: float) -> None:
+        seconds = min(seconds, self.clock.left_s)
+        if self.clock.options.deterministic:
+            self._annealer.counted(seconds)
+            self.clock.charge_seconds(seconds)
+        else:
+            self._annealer.run(seconds)

@@ -1,9 +1,8 @@
-"""First schedules: list scheduling under several priority rules, then local improvement."""
+"""First schedules: list scheduling under several priority rules."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-import numpy as np
-
+from hexsolve.solver.optimum.fast_lists import FastLists
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.timetable import Placed, kept, value
 from hexsolve.solver.optimum.windows import Windows
@@ -19,6 +18,7 @@ class Incumbent:
         self.windows = windows
         self.problem = windows.problem
         self.lists = ListScheduler(self.problem)
+        self.fast = FastLists(self.lists)
         self.value = float("inf")
         self.timetable: list[Placed] = []
         self.source = ""
@@ -27,7 +27,7 @@ class Incumbent:
         """Keep a schedule if it is better, after a try to move its calls forward."""
         reached = value(self.problem, timetable)
         if reached < self.value:
-            forward = self.lists.schedule([row.start for row in timetable])
+            forward = self.fast.schedule([row.start for row in timetable])
             if (moved := value(self.problem, forward)) < reached:
                 timetable, reached = forward, moved
             self.value, self.timetable, self.source = reached, timetable, source
@@ -68,41 +68,14 @@ def first_schedules(windows: Windows, incumbent: Incumbent) -> None:
     With workflows to spare, those that were late are then put last.
     """
     problem = windows.problem
-    incumbent.offer(incumbent.lists.schedule(arrival_keys(windows)), "list: workflow-fcfs")
-    incumbent.offer(incumbent.lists.schedule(windows.head), "list: earliest first")
+    incumbent.offer(incumbent.fast.schedule(arrival_keys(windows)), "list: workflow-fcfs")
+    incumbent.offer(incumbent.fast.schedule(windows.head), "list: earliest first")
     least = max(windows.critical_path_bound(), 1e-9)
     for scale in SCALES:
         alpha = scale * least
         spared: list[int] = []
         for _ in range(3 if problem.spare else 1):
-            made = incumbent.lists.schedule(deadline_keys(windows, alpha, spared))
+            made = incumbent.fast.schedule(deadline_keys(windows, alpha, spared))
             incumbent.offer(made, f"list: deadlines at {alpha:.3g}")
             counted = kept(problem, made)
             spared = [w for w in range(problem.workflows) if w not in counted]
-
-
-def perturbed(
-    windows: Windows,
-    incumbent: Incumbent,
-    rng: np.random.Generator,
-    rounds: int,
-    over: Callable[[], bool],
-) -> None:
-    """Offer `rounds` schedules in the incumbent's order, shaken, with late workflows hurried."""
-    problem = windows.problem
-    for _ in range(rounds):
-        if over():
-            return
-        counted = set(kept(problem, incumbent.timetable))
-        spared = [w for w in range(problem.workflows) if w not in counted]
-        alpha = incumbent.value * float(rng.uniform(0.85, 1.0))
-        due = deadline_keys(windows, alpha, spared)
-        begun = [float(row.start) for row in incumbent.timetable]
-        weight = float(rng.uniform(0.0, 1.0))
-        spread = float(rng.uniform(0.0, 0.1)) * (max(begun, default=0.0) + 1.0)
-        noise = rng.normal(0.0, spread, len(begun))
-        keys = [
-            weight * d + (1.0 - weight) * b + n
-            for d, b, n in zip(due, begun, noise.tolist(), strict=True)
-        ]
-        incumbent.offer(incumbent.lists.schedule(keys), "list: perturbed")

@@ -60,6 +60,21 @@ def test_the_search_finds_what_brute_force_finds(objective: str, mode: str) -> N
         )
 
 
+def test_what_a_minimisation_proves_is_below_the_optimum() -> None:
+    # α is minimised in whole units: the last unit is not proven.
+    close = 0
+    for seed in range(0, 12_000, 1000):
+        problem, _ = tiny(seed, "req100", "nominal")
+        best = Oracle(problem).run()
+        windows = Windows(problem)
+        hint = list_schedule(problem, seed)
+        reply = ask(Scope(windows, value(problem, hint)), Effort(10.0), hint, minimise_from=0.0)
+        assert reply.optimal
+        assert reply.bound <= best
+        close += reply.bound > best - 1e-3
+    assert close > 6
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     seed=st.integers(0, 10**9),

@@ -10,14 +10,15 @@ import numpy.typing as npt
 from hexsolve.models.simulation.clock import to_seconds, to_ticks
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.workflow import Workflow
+from hexsolve.solver.optimum.bounds.chain_lp import ChainLP
 from hexsolve.solver.optimum.bounds.energy import Energy
 from hexsolve.solver.optimum.bounds.items import Question, ask
 from hexsolve.solver.optimum.bounds.preemptive import Preemptive
 from hexsolve.solver.optimum.bounds.simulated import simulator_times
 from hexsolve.solver.optimum.bounds.times import Times
 
-ENERGY_SHARE = 0.3
-"""Part of the time limit for the energy bound; the LP takes what is left."""
+ENERGY_SHARE, PREEMPTIVE_SHARE = 0.2, 0.4
+"""Parts of the time limit after which energy and preemptive LP end; the LP with chains goes on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Bound:
     percent, value : float
         q, and the least scale α.
     method : str
-        ``critical-path``, ``energy`` or ``preemptive-lp``.
+        ``critical-path``, ``energy``, ``preemptive-lp`` or ``chain-lp``.
     seconds : float
         Wall-clock time spent on it.
     """
@@ -86,13 +87,15 @@ def bounds_of(
     to the first.
     """
     started = time.monotonic()
-    end = started + time_limit_s
     value = question.critical_path() * (1.0 - 1e-9)
     bounds = [Bound(percent, value, "critical-path", before_s + time.monotonic() - started)]
-    for method, search, until in (
+    methods: list[tuple[str, type[Energy | Preemptive | ChainLP], float]] = [
         ("energy", Energy, started + ENERGY_SHARE * time_limit_s),
-        ("preemptive-lp", Preemptive, end),
-    ):
+        ("preemptive-lp", Preemptive, started + PREEMPTIVE_SHARE * time_limit_s),
+    ]
+    if question.times.restarts == 0:
+        methods.append(("chain-lp", ChainLP, started + time_limit_s))
+    for method, search, until in methods:
         began = time.monotonic()
         value = search(question).bound(value, until)
         bounds.append(Bound(percent, value, method, time.monotonic() - began))

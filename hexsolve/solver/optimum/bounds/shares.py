@@ -117,6 +117,8 @@ class DecodeShares:
     levels : list of (array, array)
         (latency, work) if all steps were of the level's batch sizes; a mixture of levels has the
         mixture of both.
+    latency_rise, work_rise : array, shape (n,)
+        By how much the last step takes more than the first, at any level.
     """
 
     def __init__(self, spec: SimulatedInstance, decoding: Decoding) -> None:
@@ -133,12 +135,16 @@ class DecodeShares:
         steps = decoding.steps.astype(np.float64)
         context = self.slope * decoding.context()
         by_calls, by_tokens = steps / most, decoding.held() / spec.capacity
-        last = decoding.prompt + np.maximum(0.0, steps - 1.0)
+        later = np.maximum(0.0, steps - 1.0)
+        last = decoding.prompt + later
         self.latency: Floats = steps * self.base + context
+        self.latency_rise: Floats = self.slope * later
+        self.work_rise = self.latency_rise
         if by_tokens.sum() > by_calls.sum():
             of_last = (last - decoding.together + 1.0) / spec.capacity
             work = steps * per_call + context + fixed * by_tokens
             self.levels = [(self.latency, work)]
+            self.work_rise = self.latency_rise + fixed * later / spec.capacity
             own: Floats = per_call + fixed * of_last
         else:
             self.levels = self._levels(bases, decoding, steps, context)
@@ -193,8 +199,10 @@ class MixedShares:
         # A step that carries a chunk is rounded as a whole: at most a tick less for each call.
         own = max(0.0, per_call - 1.0 + self._fixed * of_step)
         self.work: Floats = steps * own + context
-        last = decoding.prompt.astype(np.float64) + np.maximum(0.0, steps - 1.0)
+        later = np.maximum(0.0, steps - 1.0)
+        last = decoding.prompt.astype(np.float64) + later
         self.last: Floats = own + self.slope * last
+        self.latency_rise: Floats = self.slope * later
 
     def prefill_latency(self, tokens: Floats, work: Floats) -> Floats:
         """Return the time of the chunks of `tokens` new tokens and `work` pairs alone, ticks."""

@@ -63,7 +63,9 @@ class _Builder:
         self.last_work = np.full(shape, INFEASIBLE)
         self.restart_s, self.restart_work = np.full(shape, INFEASIBLE), np.full(shape, INFEASIBLE)
         self.relief_work = np.zeros(shape)
+        self.prefill_held = np.zeros(shape)
         self.levels: list[tuple[int, Floats, Floats]] = []
+        self.rises: list[tuple[Floats, Floats]] = []
         # Time of a step with this call alone is base + slope · context.
         self.bases: list[tuple[int, float, float]] = []
 
@@ -100,6 +102,9 @@ class _Builder:
             level_kind=np.array([kind for kind, _, _ in self.levels], dtype=np.int64),
             level_s=np.stack([latency for _, latency, _ in self.levels], axis=1) * scale,
             level_work=np.stack([work for _, _, work in self.levels], axis=1) * scale,
+            level_s_rise=np.stack([latency for latency, _ in self.rises], axis=1) * scale,
+            level_work_rise=np.stack([work for _, work in self.rises], axis=1) * scale,
+            prefill_held_s=self.prefill_held * scale,
             restarts=self.restarts,
             last_step_work=self.last_work * scale,
             restart_work=self.restart_work * scale,
@@ -124,6 +129,7 @@ class _Builder:
         if self.restarts != 0:
             least = relieved
         latency = np.maximum(0.0, batch_ticks(spec.performance.prefill, *least) - 1.0)
+        self.prefill_held[:, kind] = np.maximum(0.0, latency / spec.performance.pp - 1.0)
         if self.restarts != 0:
             # A call lost to its decode instance can find its prompt in the batch still under way.
             latency = np.minimum(latency, latency / spec.performance.pp + again)
@@ -153,9 +159,18 @@ class _Builder:
         self.last_work[:, kind] = np.where(fits, shares.last, INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
         for latency, work in shares.levels:
-            self._enter_level(kind, fits, latency, work)
+            self._enter_level(kind, fits, latency, work, shares.latency_rise, shares.work_rise)
 
-    def _enter_level(self, kind: int, fits: Bools, latency: Floats, work: Floats) -> None:
+    def _enter_level(
+        self,
+        kind: int,
+        fits: Bools,
+        latency: Floats,
+        work: Floats,
+        latency_rise: Floats,
+        work_rise: Floats,
+    ) -> None:
+        self.rises.append((latency_rise, work_rise))
         self.levels.append(
             (kind, np.where(fits, latency, INFEASIBLE), np.where(fits, work, INFEASIBLE))
         )
@@ -176,7 +191,8 @@ class _Builder:
         self.restart_s[:, kind] = np.where(grows, shares.prefill_latency(one, ones), INFEASIBLE)
         self.restart_work[:, kind] = np.where(grows, shares.prefill_share(one, ones), INFEASIBLE)
         self.bases.append((kind, shares.base, shares.slope))
-        self._enter_level(kind, fits, shares.latency, shares.work)
+        rise = shares.latency_rise
+        self._enter_level(kind, fits, shares.latency, shares.work, rise, rise)
 
     def _transfer(self) -> Floats:
         count = len(self.kinds)

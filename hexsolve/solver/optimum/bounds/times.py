@@ -70,6 +70,9 @@ class Times:
     level_kind: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     level_s: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     level_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    level_s_rise: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    level_work_rise: Floats = field(default_factory=lambda: np.zeros((0, 0)))
+    prefill_held_s: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     restarts: int | None = 0
     last_step_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     restart_work: Floats = field(default_factory=lambda: np.zeros((0, 0)))

@@ -45,7 +45,11 @@ def prefill_time(model: cp_model.CpModel, scope: Scope, v: Variables) -> None:
 
 
 def prefix_cache(model: cp_model.CpModel, scope: Scope, v: Variables) -> None:
-    """``x_co ≤ Σ x_bo'`` over the options of o's source b on the same p; ``s_c > s_b`` if x_co."""
+    """``x_co ≤ Σ x_bo'`` over the options of o's source b on the same p; ``s_c > s_b`` if x_co.
+
+    Not to use what an ancestor left on p takes longer and gains nothing: ``x_co + x_bo' ≤ 1`` for
+    the option o without a source.
+    """
     for c in scope.calls:
         for uses, option in zip(v.chosen[c], scope.prefills[c], strict=True):
             if option.source < 0:
@@ -61,6 +65,11 @@ def prefix_cache(model: cp_model.CpModel, scope: Scope, v: Variables) -> None:
             if option.ordered:
                 later = v.start[c] >= v.start[option.source] + 1
                 model.add(later).only_enforce_if(uses)
+                continue
+            for instead, other in zip(v.chosen[c], scope.prefills[c], strict=True):
+                if other.p == option.p and other.source < 0 and option.dominates(other):
+                    for at in there:
+                        model.add_bool_or(instead.negated(), at.negated())
 
 
 def prefill_one_at_a_time(model: cp_model.CpModel, scope: Scope, v: Variables) -> None:

@@ -17,8 +17,8 @@ PARTS = 100
 def largest_slowdown(model: cp_model.CpModel, scope: Scope, v: Variables, least: float) -> None:
     """Minimise A with ``UNIT · (f_c + tail_c − a_w) ≤ A · H_w`` of all calls c of kept workflows.
 
-    a_w and H_w in parts of a tick are rounded up, so that A never exceeds α: a lower bound of A is
-    one of α. The value of a schedule is computed from its ticks.
+    a_w and H_w in parts of a tick are rounded up, so that A exceeds UNIT·α by less than one: no
+    schedule has an α of at most (A − 1)/UNIT. The value of a schedule is computed from its ticks.
     """
     problem = scope.problem
     grid = problem.times.grid_s

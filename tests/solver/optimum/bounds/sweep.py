@@ -17,6 +17,7 @@ from hexsolve.models.workflow import Call, Workflow
 from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from hexsolve.solver.online.rolling.options import RollingOptions
 from hexsolve.solver.optimum.bounds import simulator_times
+from hexsolve.solver.optimum.bounds.chain_lp import ChainLP
 from hexsolve.solver.optimum.bounds.energy import Energy
 from hexsolve.solver.optimum.bounds.items import ask
 from hexsolve.solver.optimum.bounds.preemptive import Preemptive
@@ -148,6 +149,8 @@ def violations(seed: int, policies: Sequence[str] = POLICIES) -> tuple[list[str]
                 "energy": Energy(question).refutes(value * (1 + FLOAT)),
                 "preemptive-lp": Preemptive(question, VARIABLES).refutes(value * (1 + FLOAT)),
             }
+            if restarts == 0:
+                methods["chain-lp"] = ChainLP(question, (VARIABLES,)).refutes(value * (1 + FLOAT))
             for method, refuted in methods.items():
                 if refuted:
                     wrong.append(

@@ -1,0 +1,160 @@
+"""Simulated annealing over the order in which list scheduling places calls."""
+
+import time
+
+import numpy as np
+
+from hexsolve.solver.online.projection.compiled import compiled
+from hexsolve.solver.optimum.bounds.times import Floats, Ints
+from hexsolve.solver.optimum.flat import FlatProblem
+from hexsolve.solver.optimum.placing import ANY, place_all
+from hexsolve.solver.optimum.start import Incumbent
+
+SHARPNESS = 60.0
+"""How much more the worst workflow counts than those close to it; per unit of relative slowdown."""
+
+HOT, COLD = (0.01, 0.003, 0.003, 0.001, 0.001), 1e-4
+"""First temperatures, of which one is drawn, and the last one; parts of the value."""
+
+CALLS_PER_SECOND = 1_000_000
+"""Calls placed in a second where work is counted instead of time."""
+
+UNBOUND = 0.4
+"""How often all calls are freed from their decode instances first."""
+
+DECODE_MOVES = 0.3
+"""Share of moves that bind a call to a decode instance, where there are several."""
+
+
+@compiled
+def energy(f: FlatProblem, rows: Ints) -> tuple[float, float, Floats]:
+    """Return Req_q, a smooth version of it, and the slowdown of each workflow."""
+    slowdown = np.zeros(f.arrival.size)
+    for c in range(f.workflow.size):
+        w = f.workflow[c]
+        slowdown[w] = max(slowdown[w], (rows[c, 5] - f.arrival[w]) / f.horizon[w])
+    ranked = np.sort(slowdown)[: slowdown.size - f.spare]
+    value = ranked[-1]
+    if value <= 0.0:
+        return value, value, slowdown
+    near = np.exp(SHARPNESS * (ranked / value - 1.0)).sum()
+    return value, value * (1.0 + np.log(near) / SHARPNESS), slowdown
+
+
+@compiled
+def _move(
+    f: FlatProblem,
+    slowdown: Floats,
+    value: float,
+    ranks: Floats,
+    wanted: Ints,
+    rng: np.random.Generator,
+) -> None:
+    """Change order or binding in place, most often of a call of a workflow among the worst."""
+    calls = ranks.size
+    c = int(rng.random() * calls)
+    if rng.random() < 0.5:
+        # The first of a few draws that is near the worst.
+        for _ in range(30):
+            if 0.97 * value <= slowdown[f.workflow[c]] <= value:
+                break
+            c = int(rng.random() * calls)
+    kind = rng.random()
+    if f.slots.size > 1 and kind < DECODE_MOVES:
+        first, count = f.decode_first[c], f.decode_first[c + 1] - f.decode_first[c]
+        if count > 1:
+            drawn = int(rng.random() * (count + 1))
+            wanted[c] = ANY if drawn == count else f.decode_d[first + drawn]
+            return
+    far = rng.normal() * max(3.0, 0.1 * calls)
+    kind = rng.random()
+    if kind < 0.5:
+        ranks[c] += far
+    elif kind < 0.8:
+        other = int(rng.random() * calls)
+        ranks[c], ranks[other] = ranks[other], ranks[c]
+    else:
+        for k in range(calls):
+            if f.workflow[k] == f.workflow[c]:
+                ranks[k] += far
+
+
+@compiled
+def anneal(
+    f: FlatProblem,
+    ranks: Floats,
+    wanted: Ints,
+    rng: np.random.Generator,
+    rounds: int,
+    hot: float,
+    cold: float,
+) -> tuple[float, Floats, Ints]:
+    """Return the least Req_q seen, and the order and bindings that gave it."""
+    value, smooth, slowdown = energy(f, place_all(f, ranks, wanted))
+    best, best_smooth = value, smooth
+    best_ranks, best_wanted = ranks.copy(), wanted.copy()
+    for k in range(rounds):
+        temperature = value * hot * (cold / hot) ** (k / rounds)
+        tried, bound = ranks.copy(), wanted.copy()
+        _move(f, slowdown, value, tried, bound, rng)
+        reached, energetic, slow = energy(f, place_all(f, tried, bound))
+        rise = energetic - smooth
+        if rise <= 0.0 or rng.random() < np.exp(-rise / temperature):
+            value, smooth, slowdown = reached, energetic, slow
+            wanted = bound
+            order = np.argsort(tried)
+            for position in range(order.size):
+                ranks[order[position]] = position
+            if (value, smooth) < (best, best_smooth):
+                best, best_smooth = value, smooth
+                best_ranks, best_wanted = ranks.copy(), wanted.copy()
+    return best, best_ranks, best_wanted
+
+
+class Annealer:
+    """Improves an incumbent, from its own last order or from the incumbent's."""
+
+    def __init__(self, incumbent: Incumbent, seed: int) -> None:
+        self._incumbent = incumbent
+        self._flat = incumbent.fast.flat
+        self._rng = np.random.default_rng([seed, 1])
+        self._ranks = np.zeros(0)
+        self._wanted: Ints = np.zeros(0, dtype=np.int64)
+        self._value = float("inf")
+        self._rate = 0.0
+
+    def run(self, seconds: float) -> None:
+        """Anneal for about so long."""
+        if not self._rate:
+            # The first call compiles, or loads what was compiled.
+            self.rounds(1)
+            self.rounds(20)
+        self.rounds(max(20, int(seconds * self._rate)))
+
+    def counted(self, seconds: float) -> None:
+        """Anneal for the rounds that take about so long, whatever this machine's speed."""
+        self.rounds(max(1, int(seconds * CALLS_PER_SECOND / len(self._incumbent.problem.calls))))
+
+    def rounds(self, rounds: int) -> None:
+        """Anneal for so many rounds."""
+        self._begin()
+        hot = HOT[int(self._rng.integers(len(HOT)))]
+        began = time.perf_counter()
+        self._value, self._ranks, self._wanted = anneal(
+            self._flat, self._ranks, self._wanted, self._rng, rounds, hot, COLD
+        )
+        self._rate = rounds / max(1e-6, time.perf_counter() - began)
+        rows = place_all(self._flat, self._ranks, self._wanted)
+        self._incumbent.offer(self._incumbent.fast.timetable(rows), "annealing")
+
+    def _begin(self) -> None:
+        """Take over the incumbent's order if it is better, and now and then without bindings."""
+        timetable = self._incumbent.timetable
+        if self._incumbent.value < self._value:
+            order = sorted(range(len(timetable)), key=lambda c: (timetable[c].start, c))
+            self._ranks = np.empty(len(order))
+            self._ranks[order] = np.arange(len(order))
+            columns = {d: k for k, d in enumerate(self._incumbent.problem.decode_rows)}
+            self._wanted = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
+        if self._rng.random() < UNBOUND:
+            self._wanted = np.full(len(timetable), ANY, dtype=np.int64)

@@ -57,11 +57,21 @@ class _Pool:
             ready = clash
 
     def clash(self, begin: int, end: int, tokens: int) -> int:
-        """Return the first end of a use in the way of another in [begin, end), or −1."""
+        """Return from when on there may be room for what does not fit in [begin, end), or −1.
+
+        Whatever starts later, but not after the first crowded moment, has that moment in it if it
+        ends no earlier; and nothing leaves from then until the first end.
+        """
+        crowded = self._crowded(begin, end, tokens)
+        if crowded < 0:
+            return -1
+        return min(e for b, e, _ in self.uses if b <= crowded < e)
+
+    def _crowded(self, begin: int, end: int, tokens: int) -> int:
+        """Return the first moment in [begin, end) without room for another use, or −1."""
         events: list[tuple[int, int, int]] = []
         count = 0
         held = tokens
-        first = FAR
         for b, e, size in self.uses:
             if b >= end:
                 break
@@ -69,7 +79,6 @@ class _Pool:
                 continue
             count += 1
             held += size
-            first = min(first, e)
             events.append((max(b, begin), 1, size))
             if e < end:
                 events.append((e, -1, -size))
@@ -77,11 +86,11 @@ class _Pool:
             return -1
         events.sort()
         count, held = 0, tokens
-        for _, one, size in events:
+        for moment, one, size in events:
             count += one
             held += size
             if count >= self.limit or held > self.room:
-                return first
+                return moment
         return -1
 
     def take(self, begin: int, end: int, tokens: int) -> None:

@@ -23,6 +23,9 @@ WHOLE = 220
 NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
 
+LISTS_SHARE = 0.2
+"""Part of the time limit that the first schedules may take, where lists are slow."""
+
 BOUNDS_SHARE = 0.1
 """Part of the time limit that the preemptive relaxation may take."""
 
@@ -77,9 +80,9 @@ class Search:
 
     def run(self) -> Found:
         """Return what the time limit allows."""
-        first_schedules(self.windows, self.best)
-        self._tell()
         limit = self.clock.options.time_limit_s
+        first_schedules(self.windows, self.best, lambda: self.clock.spent_s > LISTS_SHARE * limit)
+        self._tell()
         if not (self.closed or self.clock.options.deterministic):
             # Its searches look at the time, so that deterministic runs do without.
             relaxed = relaxation_bound(self.problem, BOUNDS_SHARE * limit)

@@ -1,6 +1,6 @@
 """First schedules: list scheduling under several priority rules."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hexsolve.solver.optimum.fast_lists import FastLists
 from hexsolve.solver.optimum.lists import ListScheduler
@@ -62,19 +62,31 @@ def arrival_keys(windows: Windows) -> list[float]:
     return [problem.arrival_s[call.workflow] + 1e-9 * c for c, call in enumerate(problem.calls)]
 
 
-def first_schedules(windows: Windows, incumbent: Incumbent) -> None:
+def never() -> bool:
+    """Return False: what has no limit is never enough."""
+    return False
+
+
+def first_schedules(
+    windows: Windows, incumbent: Incumbent, enough: Callable[[], bool] = never
+) -> None:
     """Offer the schedules of every rule: arrival order, earliest head, deadlines at many α.
 
-    With workflows to spare, those that were late are then put last.
+    With workflows to spare, those that were late are then put last. Once it is `enough`, the rules
+    that are left are left out; the first one never is.
     """
     problem = windows.problem
     incumbent.offer(incumbent.fast.schedule(arrival_keys(windows)), "list: workflow-fcfs")
+    if enough():
+        return
     incumbent.offer(incumbent.fast.schedule(windows.head), "list: earliest first")
     least = max(windows.critical_path_bound(), 1e-9)
     for scale in SCALES:
         alpha = scale * least
         spared: list[int] = []
         for _ in range(3 if problem.spare else 1):
+            if enough():
+                return
             made = incumbent.fast.schedule(deadline_keys(windows, alpha, spared))
             incumbent.offer(made, f"list: deadlines at {alpha:.3g}")
             counted = kept(problem, made)

@@ -14,8 +14,8 @@ def add_totals(formulation: Formulation) -> None:
 
     A plan of 12 decode instances can split them over operating points in many ways of nearly the
     same value. Branching on one count leaves the others to make up for it, and the bound does not
-    move; branching on their sum cuts all of these off at once. On 48 GPUs the gap left after the
-    same time is half of what it is without.
+    move; branching on their sum cuts all of these off at once. HiGHS's presolve would eliminate the
+    sums; the backend forbids that (figures in results/plan_scale).
     """
     members: dict[str, list[pulp.LpVariable]] = defaultdict(list)
     for column, count in formulation.count.items():

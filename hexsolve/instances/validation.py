@@ -77,7 +77,8 @@ def _message(problem: Any, location: list[str | int], model: type[BaseModel] | N
     if kind == "value_error":
         return text
     text = text[0].lower() + text[1:]
-    return f"is {_shown(problem.get('input'))}; allowed: {text.removeprefix('input should be ')}"
+    expected = text.removeprefix("input should be ").replace("a valid tuple", "a list")
+    return f"is {_shown(problem.get('input'))}; allowed: {expected}"
 
 
 def _fields_at(model: type[BaseModel] | None, location: list[str | int]) -> list[str]:

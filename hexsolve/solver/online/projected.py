@@ -12,6 +12,7 @@ from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.horizons import RunningHorizons
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier
 from hexsolve.solver.online.projection.greedy import greedy
+from hexsolve.solver.online.projection.ready import compile_greedy
 from hexsolve.solver.online.projection.snapshot import (
     CacheRows,
     bound_calls,
@@ -56,6 +57,7 @@ class ProjectedPolicy(BasePolicy):
         """Begin a run: forget the last one."""
         self.horizons = RunningHorizons(view)
         self.machines = machines_of(view)
+        compile_greedy(self.machines)
         self.rows = CacheRows(view, self.machines)
         self.remainder = ExpectedRemainder()
         self.ranks: dict[int, float] = {}

@@ -1,12 +1,12 @@
 """From the projection to the window that CP-SAT gets."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Machines
+from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints, Machines
+from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.online.projection.decode import step_seconds
 from hexsolve.solver.online.projection.prefill import marginal_seconds, pair_work, toll_seconds
+from hexsolve.solver.online.projection.ready import compile_greedy
 from hexsolve.solver.online.projection.rollout import Stakes
 from hexsolve.solver.online.rolling.window import MILLISECOND, Option, Window, WindowCall
 
@@ -63,31 +63,32 @@ def make_window(
         planned[call.options[call.hint].decode] += call.tokens
     # Calls end meanwhile, so that the greedy plan may send more than there is room for now.
     room = np.maximum(room, planned)
-    inside = set(rows)
-    floor: dict[int, int] = {}
-    for row in range(len(finish)):
-        if row not in inside and np.isfinite(finish[row]):
-            w = int(stakes.workflow[row])
-            floor[w] = max(floor.get(w, 0), _ms(stakes.elapsed[row] + finish[row]))
-    used = {call.workflow for call in calls}
-    worst: dict[int, float] = {}
-    horizon: dict[int, int] = {}
-    for row, seconds in enumerate(finish):
-        w = int(stakes.workflow[row])
-        if np.isfinite(seconds):
-            ratio = (stakes.elapsed[row] + seconds) / stakes.horizon[row]
-            worst[w] = max(worst.get(w, 0.0), float(ratio))
-        if w in used:
-            horizon[w] = max(horizon.get(w, 1), _ms(stakes.horizon[row]))
-    low, middle, high = np.quantile(list(worst.values()), (0.25, 0.75, 0.95))
+    used = sorted({call.workflow for call in calls})
+    flow = stakes.elapsed + finish
+    ends = np.isfinite(finish)
+    outside = ends.copy()
+    outside[rows] = False
+    floor = np.zeros(stakes.workflows)
+    np.maximum.at(floor, stakes.workflow[outside], flow[outside])
+    worst = np.full(stakes.workflows, -np.inf)
+    np.maximum.at(worst, stakes.workflow[ends], (flow / stakes.horizon)[ends])
+    horizon = np.zeros(stakes.workflows)
+    np.maximum.at(horizon, stakes.workflow, stakes.horizon)
+    low, middle, high = np.quantile(worst[np.isfinite(worst)], (0.25, 0.75, 0.95))
     return Window(
         calls=tuple(calls),
         free_ms={p: _ms(free[p]) for p in range(len(free))},
         room={d: int(room[d]) for d in range(len(room))},
-        horizon_ms=horizon,
-        floor_ms={w: value for w, value in floor.items() if w in used},
+        horizon_ms={w: max(1, _ms(horizon[w])) for w in used},
+        floor_ms={w: _ms(floor[w]) for w in used if floor[w] > 0.0},
         thresholds=(float(low), float(middle), float(high)),
     )
+
+
+def compile_window(machines: Machines) -> None:
+    """Compile what `make_window` needs; see `compile_greedy`."""
+    bound, frontier, _ = compile_greedy(machines)
+    _pair_times(machines, frontier, 0.0, 0, *_decode_pace(machines, bound))
 
 
 def _ms(seconds: float) -> int:
@@ -116,17 +117,48 @@ def _selected(frontier: Frontier, greedy: Choice, finish: Floats) -> list[int]:
     return [row for row in placed if row in chosen]
 
 
-def _decode_pace(machines: Machines, bound: Bound) -> tuple[list[float], list[int]]:
+def _decode_pace(machines: Machines, bound: Bound) -> tuple[Floats, Ints]:
     """Return seconds per step for one more call, and calls, on each decode server."""
-    batch = [0] * len(machines.pool)
-    context = [0.0] * len(machines.pool)
-    for d, tokens in zip(bound.decode.tolist(), bound.context.tolist(), strict=True):
-        batch[d] += 1
-        context[d] += tokens
-    pace = [
-        step_seconds(machines.decode_cost[d], batch[d] + 1.0, context[d]) for d in range(len(batch))
-    ]
-    return pace, batch
+    count = len(machines.pool)
+    batch = np.bincount(bound.decode, minlength=count).astype(np.int64)
+    context = np.bincount(bound.decode, bound.context, count).astype(np.float64)
+    pace = [step_seconds(machines.decode_cost[d], batch[d] + 1.0, context[d]) for d in range(count)]
+    return np.array(pace, np.float64), batch
+
+
+@compiled
+def _pair_times(
+    machines: Machines, frontier: Frontier, price: float, row: int, pace: Floats, batch: Ints
+) -> tuple[Floats, Floats, Floats]:
+    """Return a call's (P, D) seconds: prefill occupied, from then to completion, toll.
+
+    Infinite where the pair cannot take the call.
+    """
+    occupied = np.full(machines.pairs.shape, np.inf)
+    after = np.full(machines.pairs.shape, np.inf)
+    toll = np.full(machines.pairs.shape, np.inf)
+    servers, columns = machines.pairs.shape
+    length, steps = frontier.length[row], frontier.steps[row]
+    for p in range(servers):
+        new = float(frontier.new[row, p])
+        if new < 0.0:
+            continue
+        cost = machines.prefill_cost[p]
+        work = pair_work(new, float(length))
+        fixed = (cost[0] + cost[6]) / BATCHED
+        for d in range(columns):
+            missing = frontier.missing[row, d]
+            if missing < 0 or not machines.pairs[p, d]:
+                continue
+            occupied[p, d] = marginal_seconds(cost, new, work) + fixed
+            after[p, d] = toll[p, d] = 0.0
+            if steps > 0:
+                after[p, d] = machines.latency[p, d] + machines.transfer[p, d] * missing
+                after[p, d] += steps * pace[d]
+                cost_d = machines.decode_cost[d]
+                toll[p, d] = steps * (cost_d[1] + cost_d[2] * length) * batch[d]
+            toll[p, d] += price * toll_seconds(machines.toll_cost, new, work)
+    return occupied, after, toll
 
 
 def _options(
@@ -135,35 +167,20 @@ def _options(
     price: float,
     greedy: Choice,
     row: int,
-    pace: Sequence[float],
-    batch: Sequence[int],
+    pace: Floats,
+    batch: Ints,
 ) -> tuple[list[Option], int]:
     """Return the greedy pair and the best others by their own time plus toll."""
-    length, steps = int(frontier.length[row]), int(frontier.steps[row])
-    found: list[tuple[float, Option]] = []
+    occupied, after, toll = _pair_times(machines, frontier, price, row, pace, batch)
+    key = occupied + after + toll
     mine = (int(greedy.prefill[row]), int(greedy.decode[row]))
-    servers, columns = machines.pairs.shape
-    for p in range(servers):
-        new = int(frontier.new[row, p])
-        if new < 0:
-            continue
-        cost = machines.prefill_cost[p]
-        work = pair_work(float(new), float(length))
-        marginal = marginal_seconds(cost, float(new), work)
-        occupied = marginal + float(cost[0] + cost[6]) / BATCHED
-        for d in range(columns):
-            missing = int(frontier.missing[row, d])
-            if missing < 0 or not machines.pairs[p, d]:
-                continue
-            after = toll = 0.0
-            if steps > 0:
-                after = float(machines.latency[p, d] + machines.transfer[p, d] * missing)
-                after += steps * pace[d]
-                cost_d = machines.decode_cost[d]
-                toll = steps * float(cost_d[1] + cost_d[2] * length) * batch[d]
-            toll += price * toll_seconds(machines.toll_cost, float(new), work)
-            option = Option(p, d, max(1, _ms(occupied)), _ms(after), _ms(toll))
-            key = -1.0 if (p, d) == mine else occupied + after + toll
-            found.append((key, option))
-    found.sort(key=lambda pair: (pair[0], pair[1].prefill, pair[1].decode))
-    return [option for _, option in found[:OPTIONS]], 0
+    key[mine] = -1.0
+    # Stable: ties go to the lower prefill row, then to the lower decode column.
+    best = np.argsort(key, axis=None, kind="stable")[:OPTIONS]
+    columns = key.shape[1]
+    options = [
+        Option(p, d, max(1, _ms(occupied[p, d])), _ms(after[p, d]), _ms(toll[p, d]))
+        for p, d in (divmod(int(index), columns) for index in best)
+        if np.isfinite(key[p, d])
+    ]
+    return options, 0

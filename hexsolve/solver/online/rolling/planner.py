@@ -12,25 +12,30 @@ from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.projected import ProjectedPolicy, waiting_calls
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints
 from hexsolve.solver.online.projection.greedy import greedy
+from hexsolve.solver.online.projection.ready import compile_search
 from hexsolve.solver.online.projection.rollout import Stakes, improve, roll_out, score
 from hexsolve.solver.online.projection.snapshot import bound_calls, free_seconds, frontier_of
-from hexsolve.solver.online.rolling.candidates import make_window
+from hexsolve.solver.online.rolling.candidates import compile_window, make_window
 from hexsolve.solver.online.rolling.log import Epoch, EpochLog
 from hexsolve.solver.online.rolling.model import SolverBudget
 from hexsolve.solver.online.rolling.options import RollingOptions
-from hexsolve.solver.online.rolling.window import WindowAnswer
+from hexsolve.solver.online.rolling.window import Window, WindowAnswer
 from hexsolve.solver.online.rolling.worker import InlineSolver, ProcessSolver, Solver
 
 SOLVER_SHARE = 0.5
 """Of the budget for CP-SAT; then local search until `SEARCH_SHARE` of it is spent."""
 SEARCH_SHARE = 0.85
+LEAST_SOLVER_S = 1e-3
+"""With less time left CP-SAT is not asked."""
 CHUNK_MOVES = 32
 MOST_MOVES = 600
 MOVE_S = 2e-6
 MOVE_S_PER_CALL = 1e-7
 """Time of a move of the local search, for the count and the charge of a deterministic budget."""
 SETUP_S = 3e-3
-"""Time of the rest of an epoch, for the charge of a deterministic budget."""
+"""Time of an epoch before its searches, for the count and the charge of a deterministic budget."""
+MODEL_S_PER_CALL = 2e-4
+"""Time that the window's data and model take, likewise."""
 
 
 @dataclass(slots=True)
@@ -79,6 +84,8 @@ class RollingPlanner(ProjectedPolicy):
     def start(self, view: ClusterView) -> None:
         """Begin a run."""
         super().start(view)
+        compile_search(self.machines)
+        compile_window(self.machines)
         self.log = EpochLog()
         self._held: set[int] = set()
         self._coming: tuple[float, dict[int, float]] | None = None
@@ -180,34 +187,37 @@ class RollingPlanner(ProjectedPolicy):
             best = _better(best, judged("previous", *force))
         answer = WindowAnswer("SKIPPED")
         size = 0
-        budget_s = self.options.budget_ms / 1e3
         if self.options.cp_sat:
             window = make_window(self.machines, bound, frontier, free, stakes, base, finish)
             if window is not None:
                 size = len(window.calls)
-                left = budget_s * SOLVER_SHARE
-                if not self.options.deterministic:
-                    left = max(1e-3, left - (time.perf_counter() - started))
-                budget = SolverBudget(
-                    left,
-                    self.options.deterministic,
-                    self.options.workers,
-                    self.options.seed + len(self.log.epochs),
-                )
-                patience = budget_s * SEARCH_SHARE - (time.perf_counter() - started)
-                answer = self._solver.solve(window, budget, patience)
+                answer = self._solved(window, started)
                 for incumbent in _sound(answer, frontier, self.machines.pairs):
                     best = _better(best, judged("cp-sat", *_spliced(base, incumbent)))
         if self.options.local_search:
             best = self._search(best, calls, bound, frontier, free, stakes, started)
         self._note(view, calls, size, answer, best, first, started)
-        latency = self._latency(answer, bound, calls)
+        latency = self._latency(answer, size, bound, calls)
         if best.name in ("greedy", "previous") or not self.gains(best.score, first.score):
             # Deciding anew at every reveal does as well; the time has passed all the same.
             return Plan((), latency)
         return self._carry_out(view, calls, frontier, best, latency)
 
     # ------------------------------------------------------------------ parts of an epoch
+
+    def _solved(self, window: Window, started: float) -> WindowAnswer:
+        """Ask CP-SAT, which has `SOLVER_SHARE` of the budget less what the epoch has used of it."""
+        budget_s = self.options.budget_ms / 1e3
+        if self.options.deterministic:
+            used = SETUP_S + MODEL_S_PER_CALL * len(window.calls)
+        else:
+            used = time.perf_counter() - started
+        left = budget_s * SOLVER_SHARE - used
+        if left < LEAST_SOLVER_S:
+            return WindowAnswer("TIMEOUT: no time was left for the solver")
+        seed = self.options.seed + len(self.log.epochs)
+        budget = SolverBudget(left, self.options.deterministic, self.options.workers, seed)
+        return self._solver.solve(window, budget, budget_s * SEARCH_SHARE - used)
 
     def _stakes(
         self,
@@ -290,12 +300,14 @@ class RollingPlanner(ProjectedPolicy):
         self._coming = (view.now_s + latency, ranks)
         return Plan(changed, latency)
 
-    def _latency(self, answer: WindowAnswer, bound: Bound, calls: Sequence[RevealedCall]) -> float:
+    def _latency(
+        self, answer: WindowAnswer, window: int, bound: Bound, calls: Sequence[RevealedCall]
+    ) -> float:
         """Return what the epoch is charged, s: the budget, or the work done if that is counted."""
         budget_s = self.options.budget_ms / 1e3
         if not self.options.deterministic:
             return budget_s
-        charge = SETUP_S + (answer.work_s or 0.0)
+        charge = SETUP_S + MODEL_S_PER_CALL * window + (answer.work_s or 0.0)
         if self.options.local_search:
             charge += self._moves(bound, calls) * self._move_s(bound, calls)
         return min(budget_s, charge)

@@ -1,8 +1,6 @@
 """The answer file: what a planning run found, how it was found, and for which instance."""
 
-import hashlib
-import json
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -10,10 +8,7 @@ from hexsolve.models.base import Record
 from hexsolve.models.hardware import Name, NonNegative
 from hexsolve.models.plan import Objective, Plan
 from hexsolve.models.problem import PlanningProblem, Role
-from hexsolve.models.status import Limit, Status
-
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Parameter = bool | int | float | str | None
+from hexsolve.models.proven import ProvenAnswer, canonical_hash
 
 
 class InstanceCount(Record):
@@ -48,30 +43,15 @@ class Change(Record):
     text: str = Field(description="the change in words")
 
 
-class Answer(Record):
-    """A plan with its proof: everything that is needed to check and to repeat it.
+class Answer(ProvenAnswer):
+    """A plan with its proof.
 
-    `objective`, `plan` and `cost_per_hour` are null when there is no solution; a valid `bound`
-    is kept even then. `gap` is `relative_gap(objective, bound)`.
+    `plan` and `cost_per_hour` are null when there is no solution. The objective is a factor for
+    `load`, US$/h for `cost` and the SLO scale for `slo`; the hash is `problem_hash`.
     """
 
-    schema_version: Literal[1] = 1
     kind: Literal["plan"] = "plan"
-    hexsolve_version: str
-    instance_name: str
-    instance_hash: Sha256 = Field(description="`problem_hash` of the instance that was solved")
-    parameters: dict[str, Parameter] = Field(
-        default_factory=dict, description="options of the run that are not part of the instance"
-    )
-    seed: int | None = None
-    status: Status
-    limit: Limit
     objective_kind: Objective
-    objective: float | None = Field(description="load: factor; cost: US$/h; slo: SLO scale")
-    bound: float | None = Field(description="no plan can be better than this; units of objective")
-    gap: NonNegative | None = Field(description="relative optimality gap, a fraction")
-    runtime_s: NonNegative
-    solver: str
     cost_per_hour: NonNegative | None = Field(default=None, description="US$/h of the plan")
     instances: tuple[InstanceCount, ...] = ()
     bottleneck: str = Field(default="", description="why the plan is not better, in words")
@@ -114,13 +94,10 @@ def count_instances(plan: Plan) -> tuple[InstanceCount, ...]:
 
 
 def problem_hash(problem: PlanningProblem) -> str:
-    """Return the SHA-256 (hex) of the problem's canonical JSON.
+    """Return the SHA-256 (hex) of the problem's canonical JSON; see `canonical_hash`.
 
-    Canonical: every field with defaults filled in, keys sorted, no spaces, ASCII, floats in
-    Python's shortest form. The file an instance was written in (YAML or JSON, field order,
-    comments) makes no difference; its figures, and those of the catalog it refers to, do.
+    Every field counts, with defaults filled in. The file an instance was written in (YAML or JSON,
+    field order, comments) makes no difference; its figures, and those of the catalog it refers to,
+    do.
     """
-    text = json.dumps(
-        problem.model_dump(mode="json"), sort_keys=True, separators=(",", ":"), allow_nan=False
-    )
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return canonical_hash(problem.model_dump(mode="json"))

@@ -1,18 +1,15 @@
 """The answer of `hexsolve optimum`: a schedule of all calls with its proof; docs/optimum.md."""
 
-import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
 from pydantic import Field
 
-from hexsolve.models.answer import Parameter, Sha256
 from hexsolve.models.base import Record
-from hexsolve.models.hardware import Name, NonNegative, Positive
+from hexsolve.models.hardware import Name, Positive
+from hexsolve.models.proven import ProvenAnswer, canonical_hash
 from hexsolve.models.simulation.cluster import SimulatedCluster
-from hexsolve.models.status import Limit, Status
 from hexsolve.models.workflow import Workflow
 
 ScheduleObjective = Literal["req95", "req99", "req100"]
@@ -70,32 +67,17 @@ class Replay(Record):
     preemptions: int = Field(default=0, description="calls preempted in the simulator")
 
 
-class Schedule(Record):
-    """A schedule with its proof: everything that is needed to check and to repeat it.
+class Schedule(ProvenAnswer):
+    """A schedule with its proof.
 
-    `objective` is null and `calls` empty when there is no schedule; a valid `bound` is kept even
-    then. `gap` is `relative_gap(objective, bound)`.
+    `calls` is empty when there is no schedule. The objective is Req_q, a multiple of H_w; no
+    schedule of the model has one below the bound. The hash is `scheduling_hash`.
     """
 
-    schema_version: Literal[1] = 1
     kind: Literal["schedule"] = "schedule"
-    hexsolve_version: str
-    instance_name: str
-    instance_hash: Sha256 = Field(description="`scheduling_hash` of cluster and workflows")
-    parameters: dict[str, Parameter] = Field(
-        default_factory=dict, description="options of the run that are not part of the instance"
-    )
-    seed: int | None = None
     times: ScheduleTimes
-    status: Status
-    limit: Limit
     objective_kind: ScheduleObjective
-    objective: float | None = Field(description="Req_q of the schedule, a multiple of H_w")
-    bound: float | None = Field(description="no schedule of the model has a smaller Req_q")
     bound_source: str = Field(default="", description="which bound that is")
-    gap: NonNegative | None = Field(description="relative optimality gap, a fraction")
-    runtime_s: NonNegative
-    solver: str
     replay: Replay | None = Field(default=None, description="the schedule in the simulator")
     calls: tuple[ScheduledCall, ...] = Field(
         default=(), description="all calls, by workflow and position"
@@ -103,15 +85,13 @@ class Schedule(Record):
 
 
 def scheduling_hash(cluster: SimulatedCluster, workflows: Sequence[Workflow]) -> str:
-    """Return the SHA-256 (hex) of cluster and workflows as canonical JSON.
+    """Return the SHA-256 (hex) of cluster and workflows; see `canonical_hash`.
 
-    Canonical as in `problem_hash`; names of workflows, classes and steps count, metadata do not.
+    Names of workflows, classes and steps count, metadata do not.
     """
     rows: list[dict[str, Any]] = []
     for workflow in workflows:
         row = asdict(workflow)
         del row["metadata"]
         rows.append(row)
-    data = {"cluster": cluster.model_dump(mode="json"), "workflows": rows}
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode("ascii")).hexdigest()
+    return canonical_hash({"cluster": cluster.model_dump(mode="json"), "workflows": rows})

@@ -9,10 +9,10 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from hexsolve.instances.benchmark.io import benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
 from hexsolve.instances.validation import validated
-from hexsolve.models.answer import Sha256
 from hexsolve.models.base import Record
 from hexsolve.models.errors import InputError, allowed
 from hexsolve.models.hardware import Name, Positive
+from hexsolve.models.proven import Sha256
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.registry import PLANNED, check_policy
 

@@ -1,10 +1,11 @@
 """From a solution to the answer file: proof, plan, and why it is not better."""
 
 from hexsolve import __version__
-from hexsolve.models.answer import Answer, Gain, Parameter, count_instances, problem_hash
+from hexsolve.models.answer import Answer, Gain, count_instances, problem_hash
 from hexsolve.models.check import check_answer
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
+from hexsolve.models.proven import Parameter
 from hexsolve.models.status import Limit, Status, relative_gap
 from hexsolve.solver.backends import Budget
 from hexsolve.solver.placement.explain import (

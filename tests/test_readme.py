@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from hexsolve.cli.main import cli
 from hexsolve.instances.resolve import load_problem
@@ -70,3 +71,24 @@ def test_the_example_instance_of_the_readme_resolves(tmp_path: Path) -> None:
     extended["cluster"]["pools"].append({"gpu": "my-gpu", "nodes": 1})
     file.write_text(yaml.safe_dump(extended), encoding="utf-8")
     assert any(engine.gpu == "my-gpu" for engine in load_problem(file).engines)
+
+
+def test_the_plan_that_the_readme_shows_is_that_of_the_embedded_instance() -> None:
+    """Not to the letter: other versions of the solver may find another plan within the gap."""
+    shown = re.search(r"<!-- output: hexsolve plan -->\n```text\n(.*?)```", README, flags=re.DOTALL)
+    assert shown is not None
+    run = CliRunner().invoke(cli, ["plan"], env={"COLUMNS": "120"})
+    assert run.exit_code == 0, run.output
+
+    def labels(text: str) -> set[str]:
+        return set(re.findall(r"^([A-Z][A-Za-z ]*?)(?: {2,}|$)", text, flags=re.MULTILINE))
+
+    assert labels(shown[1]) <= labels(run.stdout)
+    for label in ("Cost", "Proof", "SLO scale"):
+        figures = [
+            [float(number) for number in re.findall(r"\d+\.\d+", line)]
+            for text in (shown[1], run.stdout)
+            for line in text.splitlines()
+            if line.startswith(label)
+        ]
+        assert figures[0][0] == pytest.approx(figures[1][0], rel=2e-3), label

@@ -162,6 +162,37 @@ def test_plans_apply_after_their_latency():
     assert list(record.times["prefill_start"]) == pytest.approx([0.9, 0.8, 0.7])
 
 
+class LatePlan(BasePolicy):
+    """At 0.05 s plans to move all calls to the other instances; that applies at 0.15 s."""
+
+    name = "late"
+    epoch_s = 0.05
+
+    def __init__(self) -> None:
+        self.planned = False
+
+    def place(self, view, ready):
+        return [(call, Assignment(0, 2, float(call.number))) for call in ready]
+
+    def plan(self, view):
+        if self.planned:
+            return None
+        self.planned = True
+        moves = [(call, Assignment(1, 3, float(call.number))) for call in view.live]
+        return Plan(moves, latency_s=0.1)
+
+
+def test_a_late_plan_leaves_alone_what_has_begun_meanwhile():
+    """Prompts take 0.1 s: the first ends and the second begins before the plan applies, and only
+    the third still waits then."""
+    workflows = [chain(Call(100, 2), name=f"w{i}") for i in range(3)]
+    on = cluster(prefills=2, decodes=2, instance_options={"max_batch": 1})
+    record = Simulation(on, workflows, LatePlan(), OraclePredictor()).run()
+    assert list(record.counts["prefill"]) == [0, 0, 1]
+    assert list(record.counts["decode"]) == [2, 2, 3]
+    assert record.stale_assignments == 2
+
+
 class Ager(BasePolicy):
     """Serves the shortest prompt first, unless a call has waited for 0.4 s."""
 

@@ -25,7 +25,7 @@ def assign(simulation: "Simulation", call: RevealedCall, assignment: Assignment)
     priority = assignment.priority
     decode_priority = assignment.decode_priority
     if stage == READY:
-        if not _is_possible(simulation, call, assignment):
+        if not is_possible(simulation, call, assignment):
             raise _refusal(simulation, call, assignment)
         call.priority, call.decode_priority = priority, decode_priority
         call.prefill, call.decode = assignment.prefill, assignment.decode
@@ -34,8 +34,15 @@ def assign(simulation: "Simulation", call: RevealedCall, assignment: Assignment)
         simulation.sequence += 1
         enqueue(simulation, call)
     elif stage == QUEUED:
+        if (
+            call.prefill == assignment.prefill
+            and call.decode == assignment.decode
+            and call.priority == priority
+            and call.decode_priority == decode_priority
+        ):
+            return
         dequeue(simulation, call)
-        if _is_possible(simulation, call, assignment):
+        if is_possible(simulation, call, assignment):
             call.prefill, call.decode = assignment.prefill, assignment.decode
         call.priority, call.decode_priority = priority, decode_priority
         enqueue(simulation, call)
@@ -103,7 +110,8 @@ def _redirect(
         simulation.dirty.add(decode.number)
 
 
-def _is_possible(simulation: "Simulation", call: RevealedCall, assignment: Assignment) -> bool:
+def is_possible(simulation: "Simulation", call: RevealedCall, assignment: Assignment) -> bool:
+    """Return whether the instances have the right roles and can take the call."""
     p, d = assignment.prefill, assignment.decode
     count = len(simulation.instances)
     if not (0 <= p < count and 0 <= d < count):

@@ -21,7 +21,7 @@ from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.collector import rare_collections
 from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
-from hexsolve.models.simulation.dispatch import assign, enqueue
+from hexsolve.models.simulation.dispatch import assign, enqueue, is_possible
 from hexsolve.models.simulation.events import Event, pop, push
 from hexsolve.models.simulation.failures import fail, recover
 from hexsolve.models.simulation.links import Links
@@ -157,7 +157,7 @@ class Simulation:
         self.open: dict[int, _Open] = {}
         self.outputs: list[int] = []
         self.pending: dict[int, int] = {}
-        self.plans: dict[int, Plan] = {}
+        self.plans: dict[int, tuple[Plan, list[int]]] = {}
         self._next_plan = 0
         self.planning = False
         self._changed = False
@@ -269,9 +269,9 @@ class Simulation:
         elif kind == EPOCH:
             self._epoch_due()
         elif kind == PLAN:
-            plan = self.plans.pop(key, None)
-            if plan is not None:
-                self._apply(plan)
+            late = self.plans.pop(key, None)
+            if late is not None:
+                self._apply_late(late[0], late[1])
         elif version:
             recover(self, key)
         else:
@@ -409,17 +409,30 @@ class Simulation:
             return
         delay = to_ticks(plan.latency_s)
         if delay <= 0:
-            self._apply(plan)
+            for call, assignment in plan.assignments:
+                assign(self, call, assignment)
+            self._applied()
             return
         self.planning = True
-        self.plans[self._next_plan] = plan
+        self.plans[self._next_plan] = plan, [call.stage for call, _ in plan.assignments]
         push(self.heap, Event(self.now + delay, PLAN, self._next_plan, 0))
         self._next_plan += 1
 
-    def _apply(self, plan: Plan) -> None:
+    def _apply_late(self, plan: Plan, stages: list[int]) -> None:
+        """Apply a plan made earlier, where the world is still the one that it was made for.
+
+        What has begun, ended or lost its instance since then stays as it is: the plan did not
+        foresee it.
+        """
         self.planning = False
-        for call, assignment in plan.assignments:
-            assign(self, call, assignment)
+        for (call, assignment), stage in zip(plan.assignments, stages, strict=True):
+            if call.stage != stage or (stage == READY and not is_possible(self, call, assignment)):
+                self.record.stale_assignments += 1
+            else:
+                assign(self, call, assignment)
+        self._applied()
+
+    def _applied(self) -> None:
         self.waiting = [call for call in self.waiting if call.stage == READY]
         self.decide_now = bool(self.waiting)
 

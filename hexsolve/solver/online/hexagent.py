@@ -6,6 +6,7 @@ from hexsolve.models.simulation.calls import QUEUED, RevealedCall
 from hexsolve.models.simulation.policy import Assignment, Plan
 from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.projected import ProjectedPolicy, waiting_calls
+from hexsolve.solver.online.projection.greedy import greedy
 
 
 class HexAGenT(ProjectedPolicy):
@@ -38,12 +39,26 @@ class HexAGenT(ProjectedPolicy):
     ) -> list[tuple[RevealedCall, Assignment]]:
         """Place ready calls; without a latency plan all the others that have not begun anew."""
         self.observe(view, ready)
-        if self.latency_s > 0.0:
-            return self.choose(view, ready)
-        return self.choose(view, waiting_calls(view)) + self.admission_order(view)
+        calls = waiting_calls(view)
+        if self.latency_s <= 0.0:
+            return self.choose(view, calls) + self.admission_order(view)
+        self.take_effect(view)
+        frontier, bound, free = self.project(view, calls)
+        held = [call.stage == QUEUED for call in calls]
+        frontier = self.pinned(calls, frontier, held)
+        choice = greedy(self.machines, bound, frontier, free, self.iterate_up_to, 0.0)
+        kept = {c.number: self.ranks.get(c.number, c.priority) for c in calls if c.stage == QUEUED}
+        changed = self.changes(calls, choice)
+        self.ranks.update(kept)
+        return [(call, to) for call, to in changed if call.number not in kept]
 
     def plan(self, view: ClusterView) -> Plan | None:
         """Plan the whole frontier anew, for later."""
+        self.take_effect(view)
         calls = [call for call in waiting_calls(view) if call.stage == QUEUED]
-        changed = self.choose(view, calls) + self.admission_order(view)
-        return Plan(changed, self.latency_s) if changed else None
+        if not calls:
+            return None
+        frontier, bound, free = self.project(view, calls)
+        choice = greedy(self.machines, bound, frontier, free, self.iterate_up_to, 0.0)
+        plan = self.later(view, calls, choice, self.latency_s)
+        return Plan([*plan.assignments, *self.admission_order(view)], self.latency_s)

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from hexsolve.models.simulation.calls import INBOUND, QUEUED, READY, RevealedCall, RevealedWorkflow
-from hexsolve.models.simulation.policy import Assignment, BasePolicy
+from hexsolve.models.simulation.clock import to_ticks
+from hexsolve.models.simulation.policy import Assignment, BasePolicy, Plan
 from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.horizons import RunningHorizons
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier
+from hexsolve.solver.online.projection.decode import decode_pace
 from hexsolve.solver.online.projection.greedy import greedy
 from hexsolve.solver.online.projection.ready import compile_greedy
 from hexsolve.solver.online.projection.snapshot import (
@@ -61,12 +63,14 @@ class ProjectedPolicy(BasePolicy):
         self.rows = CacheRows(view, self.machines)
         self.remainder = ExpectedRemainder()
         self.ranks: dict[int, float] = {}
+        self._coming: tuple[int, dict[int, float]] | None = None
         self._maybe_complete: dict[int, RevealedWorkflow] = {}
 
     def rank(
         self, view: ClusterView, instance: int, queued: Sequence[RevealedCall]
     ) -> Sequence[float]:
         """Return the keys that the calls have now; the order of commitment."""
+        self.take_effect(view)
         ranks = self.ranks
         return [ranks.get(call.number, call.priority) for call in queued]
 
@@ -155,21 +159,91 @@ class ProjectedPolicy(BasePolicy):
             self.ranks[call.number] = key
             p = int(prefills[choice.prefill[row]])
             d = int(decodes[choice.decode[row]])
-            if call.stage == READY or call.prefill != p or call.decode != d:
+            # A mixed instance serves its queue by the priorities that calls came with.
+            moved = call.stage == READY or call.prefill != p or call.decode != d
+            if moved or (p == d and call.priority != key):
                 changed.append((call, Assignment(p, d, key)))
         return changed
 
+    def later(
+        self, view: ClusterView, calls: Sequence[RevealedCall], choice: Choice, latency_s: float
+    ) -> Plan:
+        """Return `choice` as a plan that takes effect, ranks included, `latency_s` from now.
+
+        It names every call that it places, also those that are there already: the serving path may
+        move them in the meantime, and the plan was judged as a whole.
+        """
+        keys = self.keys(choice)
+        prefills, decodes = self.machines.prefill_numbers, self.machines.decode_numbers
+        assignments, ranks = [], {}
+        for row in choice.order.tolist():
+            if choice.prefill[row] >= 0:
+                call, key = calls[row], float(keys[row])
+                ranks[call.number] = key
+                p, d = int(prefills[choice.prefill[row]]), int(decodes[choice.decode[row]])
+                assignments.append((call, Assignment(p, d, key)))
+        self._coming = (view.now + to_ticks(latency_s), ranks)
+        return Plan(assignments, latency_s)
+
+    def take_effect(self, view: ClusterView) -> dict[int, float] | None:
+        """Let the ranks of a plan whose time has come count; return them if that is now."""
+        if self._coming is None or view.now < self._coming[0]:
+            return None
+        ranks = self._coming[1]
+        self._coming = None
+        self.ranks.update(ranks)
+        return ranks
+
+    def pinned(
+        self, calls: Sequence[RevealedCall], frontier: Frontier, held: Sequence[bool]
+    ) -> Frontier:
+        """Return the frontier with only their present pair for the calls that are held."""
+        rows = {int(number): row for row, number in enumerate(self.machines.prefill_numbers)}
+        columns = {int(number): d for d, number in enumerate(self.machines.decode_numbers)}
+        pinned = frontier._replace(new=frontier.new.copy(), missing=frontier.missing.copy())
+        for index, call in enumerate(calls):
+            if not held[index]:
+                continue
+            p, d = rows[call.prefill], columns[call.decode]
+            new, missing = frontier.new[index, p], frontier.missing[index, d]
+            if new >= 0 and missing >= 0:
+                pinned.new[index] = -1
+                pinned.missing[index] = -1
+                pinned.new[index, p], pinned.missing[index, d] = new, missing
+        return pinned
+
     def admission_order(self, view: ClusterView) -> list[tuple[RevealedCall, Assignment]]:
-        """Rank the calls that wait for room on a decode instance: the largest R first."""
+        """Rank the calls that wait for room on a decode instance: the largest R first.
+
+        What is still to come for a call is its transfer and its steps at the present pace there,
+        so that its R is comparable to those that calls bring along from the prefill queue.
+        """
         inbound = [call for call in view.live if call.stage == INBOUND]
-        crowded = {call.decode for call in inbound}
-        inbound = [call for call in inbound if len(view.instances[call.decode].queued()) > 1]
-        if not crowded or not inbound:
+        crowded = {
+            number
+            for number in {call.decode for call in inbound}
+            if len(view.instances[number].queued()) > 1
+        }
+        if not crowded:
             return []
+        bound, calls = bound_calls(view, self.machines)
+        pace, _ = decode_pace(self.machines, bound)
+        rest = bound.joins + bound.steps * pace[bound.decode]
+        rows = [
+            row
+            for row, call in enumerate(calls)
+            if call.stage == INBOUND and call.decode in crowded
+        ]
+        inbound = [calls[row] for row in rows]
         elapsed, horizon = self.terms(view, inbound)
         return [
-            (call, Assignment(call.prefill, call.decode, call.priority, -spent / alone))
-            for call, spent, alone in zip(inbound, elapsed, horizon, strict=True)
+            (
+                call,
+                Assignment(
+                    call.prefill, call.decode, call.priority, -(spent + float(rest[row])) / alone
+                ),
+            )
+            for row, call, spent, alone in zip(rows, inbound, elapsed, horizon, strict=True)
         ]
 
 

@@ -191,7 +191,9 @@ def test_local_search_never_makes_a_plan_worse(seed):
         machines, frontier, stakes, base.prefill,
         roll_out(machines, no_bound(), frontier, free, *plan),
     )  # fmt: skip
-    p, d, order, after, _ = improve(machines, no_bound(), frontier, free, stakes, *plan, 200, seed)
+    p, d, order, _, after, _ = improve(
+        machines, no_bound(), frontier, free, stakes, *plan, 200, seed
+    )
     again = score(
         machines, frontier, stakes, p, roll_out(machines, no_bound(), frontier, free, p, d, order)
     )
@@ -249,7 +251,7 @@ def test_a_long_new_prompt_alone_puts_no_workflow_before_one_that_is_late():
     frontier.elapsed[:], frontier.horizon[:] = (3.0, 1.0), 1.0
     stakes = Stakes(np.arange(2), frontier.elapsed, frontier.horizon, 2, 10.0, 12.0)
     zeros, free = np.zeros(2, np.int64), np.zeros(1)
-    _, _, order, _, _ = improve(
+    _, _, order, _, _, _ = improve(
         machines, no_bound(), frontier, free, stakes, zeros, zeros, np.array([1, 0]), 50, 0
     )
     assert order.tolist() == [0, 1]

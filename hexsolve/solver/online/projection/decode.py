@@ -7,7 +7,7 @@ context of a stretch of steps without joins and ends grows in its closed form.
 
 import numpy as np
 
-from hexsolve.solver.online.projection.arrays import Floats, Ints
+from hexsolve.solver.online.projection.arrays import Bound, Floats, Ints, Machines
 from hexsolve.solver.online.projection.compiled import compiled
 
 INFINITY = np.inf
@@ -168,3 +168,12 @@ def one_more(
         held += taken
         now = end
     return now
+
+
+def decode_pace(machines: Machines, bound: Bound) -> tuple[Floats, Ints]:
+    """Return (D,) seconds per step for one more call, and (D,) calls, on each decode server."""
+    count = len(machines.pool)
+    batch = np.bincount(bound.decode, minlength=count).astype(np.int64)
+    context = np.bincount(bound.decode, bound.context, count).astype(np.float64)
+    pace = [step_seconds(machines.decode_cost[d], batch[d] + 1.0, context[d]) for d in range(count)]
+    return np.array(pace, np.float64), batch

@@ -159,8 +159,8 @@ def improve(
     order: Ints,
     moves: int,
     seed: int,
-) -> tuple[Ints, Ints, Ints, float, int]:
-    """Return (prefill, decode, order, score, accepted moves) after a local search.
+) -> tuple[Ints, Ints, Ints, Floats, float, int]:
+    """Return (prefill, decode, order, finish, score, accepted moves) after a local search.
 
     A move takes one call to another place in the order, or to another pair, or both; it is kept if
     the score of the whole plan's rollout falls. A call never leaves what is cached of its prompt:
@@ -171,11 +171,11 @@ def improve(
     count = len(order)
     servers, columns = machines.pairs.shape
     prefill, decode, order = prefill.copy(), decode.copy(), order.copy()
-    finish = roll_out(machines, bound, frontier, free, prefill, decode, order)
-    best = score(machines, frontier, stakes, prefill, finish)
+    ends = roll_out(machines, bound, frontier, free, prefill, decode, order)
+    best = score(machines, frontier, stakes, prefill, ends)
     accepted = 0
     if count < 1:
-        return prefill, decode, order, best, accepted
+        return prefill, decode, order, ends, best, accepted
     state = np.uint64(seed * 2 + 1)
     trial = order.copy()
     for _ in range(moves):
@@ -219,8 +219,9 @@ def improve(
         value = score(machines, frontier, stakes, prefill, finish)
         if value < best * (1.0 - 1e-9):
             best = value
+            ends = finish
             order[:] = trial
             accepted += 1
         else:
             prefill[c], decode[c] = old_p, old_d
-    return prefill, decode, order, best, accepted
+    return prefill, decode, order, ends, best, accepted

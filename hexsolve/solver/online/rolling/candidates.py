@@ -4,7 +4,7 @@ import numpy as np
 
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints, Machines
 from hexsolve.solver.online.projection.compiled import compiled
-from hexsolve.solver.online.projection.decode import step_seconds
+from hexsolve.solver.online.projection.decode import decode_pace
 from hexsolve.solver.online.projection.prefill import marginal_seconds, pair_work, toll_seconds
 from hexsolve.solver.online.projection.ready import compile_greedy
 from hexsolve.solver.online.projection.rollout import Stakes
@@ -42,7 +42,7 @@ def make_window(
     rows = _selected(frontier, greedy, finish)
     if len(rows) < 2:
         return None
-    pace, batch = _decode_pace(machines, bound)
+    pace, batch = decode_pace(machines, bound)
     calls = []
     for row in rows:
         options, hint = _options(machines, frontier, stakes.price, greedy, row, pace, batch)
@@ -88,7 +88,7 @@ def make_window(
 def compile_window(machines: Machines) -> None:
     """Compile what `make_window` needs; see `compile_greedy`."""
     bound, frontier, _ = compile_greedy(machines)
-    _pair_times(machines, frontier, 0.0, 0, *_decode_pace(machines, bound))
+    _pair_times(machines, frontier, 0.0, 0, *decode_pace(machines, bound))
 
 
 def _ms(seconds: float) -> int:
@@ -115,15 +115,6 @@ def _selected(frontier: Frontier, greedy: Choice, finish: Floats) -> list[int]:
             break
         chosen.add(row)
     return [row for row in placed if row in chosen]
-
-
-def _decode_pace(machines: Machines, bound: Bound) -> tuple[Floats, Ints]:
-    """Return seconds per step for one more call, and calls, on each decode server."""
-    count = len(machines.pool)
-    batch = np.bincount(bound.decode, minlength=count).astype(np.int64)
-    context = np.bincount(bound.decode, bound.context, count).astype(np.float64)
-    pace = [step_seconds(machines.decode_cost[d], batch[d] + 1.0, context[d]) for d in range(count)]
-    return np.array(pace, np.float64), batch
 
 
 @compiled

@@ -22,6 +22,7 @@ class Epoch:
     status: str
     """OPTIMAL, FEASIBLE, UNKNOWN, MODEL_INVALID, INFEASIBLE; TIMEOUT, ERROR or CRASH; SKIPPED."""
     limit_s: float
+    """What CP-SAT might take of the budget, s."""
     objective: float | None
     bound: float | None
     gap: float | None
@@ -29,10 +30,12 @@ class Epoch:
     """Real seconds in CP-SAT."""
     epoch_s: float
     """Real seconds of the whole epoch."""
-    applied: str
+    best: str
     """greedy, previous, cp-sat or local-search: whose plan had the best projected score."""
+    applied: str
+    """The same if that plan was carried out; none: what is in force stays."""
     score_ratio: float
-    """Its score divided by the greedy plan's; at most 1."""
+    """Score of the best plan divided by the greedy plan's; at most 1."""
     message: str = ""
     """What went wrong, if anything did."""
 
@@ -57,12 +60,14 @@ class EpochLog:
         epochs = self.epochs
         count = len(epochs)
         statuses = Counter(epoch.status for epoch in epochs)
+        best = Counter(epoch.best for epoch in epochs)
         applied = Counter(epoch.applied for epoch in epochs)
         solved = [epoch for epoch in epochs if epoch.status != "SKIPPED"]
         fallback = sum(epoch.status not in ("OPTIMAL", "FEASIBLE") for epoch in solved)
         return {
             "epochs": count,
             "status": dict(sorted(statuses.items())),
+            "best": dict(sorted(best.items())),
             "applied": dict(sorted(applied.items())),
             "share_optimal": _share(statuses["OPTIMAL"], len(solved)),
             "share_feasible": _share(statuses["FEASIBLE"], len(solved)),

@@ -95,7 +95,7 @@ def solve_window(window: Window, budget: SolverBudget) -> WindowAnswer:
     model, v = build(window)
     solver = cp_model.CpSolver()
     parameters = solver.parameters
-    parameters.random_seed = budget.seed
+    parameters.random_seed = budget.seed % 2**31
     # The model is small and the time is short. Without presolve the hint is an incumbent after
     # 1 ms instead of 5, and the same time finds better plans; probing and symmetry do not pay.
     parameters.cp_model_presolve = False
@@ -109,11 +109,17 @@ def solve_window(window: Window, budget: SolverBudget) -> WindowAnswer:
         parameters.max_time_in_seconds = max(1e-3, budget.seconds - (time.perf_counter() - started))
     found = _Incumbents(window, v)
     status = solver.solve(model, found)
-    known = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    found_one = status in (cp_model.OPTIMAL, cp_model.FEASIBLE)
+    objective = solver.objective_value if found_one else None
+    bound = solver.best_objective_bound if status != cp_model.MODEL_INVALID else None
+    name = solver.status_name(status)
+    if found_one:
+        # Derived from the bound, as everywhere: coefficients are integers, and so is the objective.
+        name = "OPTIMAL" if objective == bound else "FEASIBLE"
     return WindowAnswer(
-        status=solver.status_name(status),
-        objective=solver.objective_value if known else None,
-        bound=solver.best_objective_bound if known else None,
+        status=name,
+        objective=objective,
+        bound=bound,
         seconds=solver.wall_time,
         work_s=solver.response_proto.deterministic_time / DETERMINISTIC_PER_SECOND,
         incumbents=found.plans,

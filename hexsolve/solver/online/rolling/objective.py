@@ -6,7 +6,7 @@ from hexsolve.solver.online.rolling.variables import Variables
 from hexsolve.solver.online.rolling.window import Window
 
 SLOPES = (1, 8, 64)
-UNIT = 1_000_000
+UNIT = 100_000_000
 """Penalty of a ratio R one above the first threshold."""
 
 

@@ -13,6 +13,9 @@ class RollingOptions:
     ----------
     budget_ms : float
         Wall-clock time of an epoch; also what a simulation charges for it.
+    epoch_s : float or None
+        Plan at least this often, s, also where nothing became ready or complete; None = only at
+        such changes.
     deterministic : bool
         Count work instead of time: reruns are equal to the last bit. Otherwise the budget is
         real time, and CP-SAT runs in a process of its own.
@@ -35,6 +38,7 @@ class RollingOptions:
     """
 
     budget_ms: float = 50.0
+    epoch_s: float | None = None
     deterministic: bool = True
     workers: int = 2
     congestion_price: float = 1.0
@@ -49,3 +53,5 @@ class RollingOptions:
     def __post_init__(self) -> None:
         if not 1.0 <= self.budget_ms <= 60_000.0:
             raise InputError(f"is {self.budget_ms}; allowed: 1…60000 ms", field="--budget-ms")
+        if self.epoch_s is not None and not 1e-3 <= self.epoch_s <= 1e6:
+            raise InputError(f"is {self.epoch_s}; allowed: 0.001…1000000 s", field="--epoch-s")

@@ -19,6 +19,7 @@ from hexsolve.solver.online.rolling.candidates import compile_window, make_windo
 from hexsolve.solver.online.rolling.log import Epoch, EpochLog
 from hexsolve.solver.online.rolling.model import SolverBudget
 from hexsolve.solver.online.rolling.options import RollingOptions
+from hexsolve.solver.online.rolling.trust import sound_plans, trusted
 from hexsolve.solver.online.rolling.window import Window, WindowAnswer
 from hexsolve.solver.online.rolling.worker import InlineSolver, ProcessSolver, Solver
 
@@ -29,11 +30,14 @@ LEAST_SOLVER_S = 1e-3
 """With less time left CP-SAT is not asked."""
 CHUNK_MOVES = 32
 MOST_MOVES = 600
+MOST_CALLS = 200
+"""In an epoch: that many can be planned in a small share of the usual budget."""
 MOVE_S = 2e-6
-MOVE_S_PER_CALL = 1e-7
+MOVE_S_PER_CALL = 1.2e-7
 """Time of a move of the local search, for the count and the charge of a deterministic budget."""
-SETUP_S = 3e-3
-"""Time of an epoch before its searches, for the count and the charge of a deterministic budget."""
+SETUP_S = 1e-3
+SETUP_S_PER_CALL = 2.5e-5
+"""Time of an epoch before its searches, likewise."""
 MODEL_S_PER_CALL = 2e-4
 """Time that the window's data and model take, likewise."""
 
@@ -44,6 +48,7 @@ class _Candidate:
     prefill: Ints
     decode: Ints
     order: Ints
+    finish: Floats
     score: float
 
 
@@ -76,6 +81,7 @@ class RollingPlanner(ProjectedPolicy):
             look_ahead=options.look_ahead,
         )
         self.options = options
+        self.epoch_s = options.epoch_s
         self.log = EpochLog()
         self._solver = solver or (InlineSolver() if options.deterministic else ProcessSolver())
         if isinstance(self._solver, ProcessSolver):
@@ -88,18 +94,17 @@ class RollingPlanner(ProjectedPolicy):
         compile_window(self.machines)
         self.log = EpochLog()
         self._held: set[int] = set()
-        self._coming: tuple[float, dict[int, float]] | None = None
 
     def close(self) -> None:
         """End the solver's process."""
         self._solver.close()
 
-    def rank(
-        self, view: ClusterView, instance: int, queued: Sequence[RevealedCall]
-    ) -> Sequence[float]:
-        """Return the keys that the calls have now."""
-        self._take_effect(view)
-        return super().rank(view, instance, queued)
+    def take_effect(self, view: ClusterView) -> dict[int, float] | None:
+        """Hold the calls of a plan whose time has come to it."""
+        ranks = super().take_effect(view)
+        if ranks is not None:
+            self._held = set(ranks)
+        return ranks
 
     def completed(self, view: ClusterView, call: RevealedCall) -> None:
         """Take note of an observed length."""
@@ -111,7 +116,7 @@ class RollingPlanner(ProjectedPolicy):
     ) -> list[tuple[RevealedCall, Assignment]]:
         """Place all that waits by the priced rule, unless the plan in force projects better."""
         self.observe(view, ready)
-        self._take_effect(view)
+        self.take_effect(view)
         calls = waiting_calls(view)
         if not calls:
             return self.admission_order(view)
@@ -125,7 +130,7 @@ class RollingPlanner(ProjectedPolicy):
         kept: dict[int, float] = {}
         if any(held):
             stakes = self._stakes(view, calls, bound_by, elapsed, horizon, price)
-            pinned = self._pinned(calls, frontier, held)
+            pinned = self.pinned(calls, frontier, held)
             other = greedy(self.machines, bound, pinned, free, self.iterate_up_to, price)
             keys = self.keys(other)
             for row, call in enumerate(calls):
@@ -158,22 +163,23 @@ class RollingPlanner(ProjectedPolicy):
         """Look for a better plan of all calls that wait in a queue."""
         started = time.perf_counter()
         self.observe(view, ())
-        self._take_effect(view)
-        calls = [call for call in waiting_calls(view) if call.stage == QUEUED]
-        if len(calls) < 2:
+        self.take_effect(view)
+        queued = [call for call in waiting_calls(view) if call.stage == QUEUED]
+        if len(queued) < 2:
             return None
+        calls = self._nearest(queued)
         elapsed, horizon = self.terms(view, calls)
         frontier = frontier_of(calls, self.rows, elapsed, horizon)
         bound, bound_by = bound_calls(view, self.machines)
         free = free_seconds(view, self.machines)
-        price = self.price(len(calls))
+        price = self.price(len(queued))
         base = greedy(self.machines, bound, frontier, free, self.iterate_up_to, price)
         stakes = self._stakes(view, calls, bound_by, elapsed, horizon, price)
 
         def judged(name: str, prefill: Ints, decode: Ints, order: Ints) -> _Candidate:
             finish = roll_out(self.machines, bound, frontier, free, prefill, decode, order)
             value = score(self.machines, frontier, stakes, prefill, finish)
-            return _Candidate(name, prefill, decode, order, value)
+            return _Candidate(name, prefill, decode, order, finish, value)
 
         finish = roll_out(
             self.machines, bound, frontier, free, base.prefill, base.decode, base.order
@@ -181,7 +187,7 @@ class RollingPlanner(ProjectedPolicy):
         if float(np.max((stakes.elapsed + finish) / stakes.horizon)) < self.options.calm_ratio:
             return None
         value = score(self.machines, frontier, stakes, base.prefill, finish)
-        best = first = _Candidate("greedy", base.prefill, base.decode, base.order, value)
+        best = first = _Candidate("greedy", base.prefill, base.decode, base.order, finish, value)
         force = self._plan_in_force(calls, frontier)
         if force is not None:
             best = _better(best, judged("previous", *force))
@@ -191,25 +197,38 @@ class RollingPlanner(ProjectedPolicy):
             window = make_window(self.machines, bound, frontier, free, stakes, base, finish)
             if window is not None:
                 size = len(window.calls)
-                answer = self._solved(window, started)
-                for incumbent in _sound(answer, frontier, self.machines.pairs):
+                answer = self._solved(window, _setup_s(bound, calls), started)
+                for incumbent in sound_plans(answer, frontier, self.machines.pairs):
                     best = _better(best, judged("cp-sat", *_spliced(base, incumbent)))
         if self.options.local_search:
             best = self._search(best, calls, bound, frontier, free, stakes, started)
-        self._note(view, calls, size, answer, best, first, started)
         latency = self._latency(answer, size, bound, calls)
-        if best.name in ("greedy", "previous") or not self.gains(best.score, first.score):
-            # Deciding anew at every reveal does as well; the time has passed all the same.
-            return Plan((), latency)
-        return self._carry_out(view, calls, frontier, best, latency)
+        # Deciding anew at every reveal may do as well; the time has passed all the same.
+        plan = Plan((), latency)
+        carried = best.name not in ("greedy", "previous") and self.gains(best.score, first.score)
+        if carried:
+            plan = self._carry_out(view, calls, frontier, best, latency)
+        self._note(view, calls, size, answer, best, first, carried, started)
+        return plan
 
     # ------------------------------------------------------------------ parts of an epoch
 
-    def _solved(self, window: Window, started: float) -> WindowAnswer:
+    def _nearest(self, queued: Sequence[RevealedCall]) -> Sequence[RevealedCall]:
+        """Return the calls of an epoch, by number: those that are served first.
+
+        What is far behind will be planned again before it begins, and an epoch's time grows with
+        the square of its calls.
+        """
+        if len(queued) <= MOST_CALLS:
+            return queued
+        first = sorted(queued, key=lambda call: self.ranks.get(call.number, call.priority))
+        return sorted(first[:MOST_CALLS], key=lambda call: call.number)
+
+    def _solved(self, window: Window, setup_s: float, started: float) -> WindowAnswer:
         """Ask CP-SAT, which has `SOLVER_SHARE` of the budget less what the epoch has used of it."""
         budget_s = self.options.budget_ms / 1e3
         if self.options.deterministic:
-            used = SETUP_S + MODEL_S_PER_CALL * len(window.calls)
+            used = setup_s + MODEL_S_PER_CALL * len(window.calls)
         else:
             used = time.perf_counter() - started
         left = budget_s * SOLVER_SHARE - used
@@ -217,7 +236,9 @@ class RollingPlanner(ProjectedPolicy):
             return WindowAnswer("TIMEOUT: no time was left for the solver")
         seed = self.options.seed + len(self.log.epochs)
         budget = SolverBudget(left, self.options.deterministic, self.options.workers, seed)
-        return self._solver.solve(window, budget, budget_s * SEARCH_SHARE - used)
+        answer = trusted(self._solver.solve(window, budget, budget_s * SEARCH_SHARE - used))
+        answer.limit_s = left
+        return answer
 
     def _stakes(
         self,
@@ -270,17 +291,17 @@ class RollingPlanner(ProjectedPolicy):
         budget_s = self.options.budget_ms / 1e3
         seed = self.options.seed + len(self.log.epochs)
         moves = self._moves(bound, calls) if self.options.deterministic else CHUNK_MOVES
-        while True:
-            prefill, decode, order, value, _ = improve(
+        while self.options.deterministic or time.perf_counter() - started < budget_s * SEARCH_SHARE:
+            prefill, decode, order, finish, value, _ = improve(
                 self.machines, bound, frontier, free, stakes,
                 best.prefill, best.decode, best.order, moves, seed,
             )  # fmt: skip
-            found = _Candidate("local-search", prefill, decode, order, value)
+            found = _Candidate("local-search", prefill, decode, order, finish, value)
             best = _better(best, found)
             seed += 1_000_003
-            spent = time.perf_counter() - started
-            if self.options.deterministic or spent >= budget_s * SEARCH_SHARE:
-                return best
+            if self.options.deterministic:
+                break
+        return best
 
     def _carry_out(
         self,
@@ -289,16 +310,11 @@ class RollingPlanner(ProjectedPolicy):
         frontier: Frontier,
         best: _Candidate,
         latency: float,
-    ) -> Plan | None:
-        finish = np.zeros(len(calls))
-        ratio = frontier.elapsed / frontier.horizon
-        before = dict(self.ranks)
+    ) -> Plan:
+        finish = best.finish[: len(calls)]
+        ratio = (frontier.elapsed + finish) / frontier.horizon
         choice = Choice(best.prefill, best.decode, best.order, finish, ratio)
-        changed = self.changes(calls, choice)
-        ranks = {call.number: self.ranks[call.number] for call in calls}
-        self.ranks = before
-        self._coming = (view.now_s + latency, ranks)
-        return Plan(changed, latency)
+        return self.later(view, calls, choice, latency)
 
     def _latency(
         self, answer: WindowAnswer, window: int, bound: Bound, calls: Sequence[RevealedCall]
@@ -307,7 +323,7 @@ class RollingPlanner(ProjectedPolicy):
         budget_s = self.options.budget_ms / 1e3
         if not self.options.deterministic:
             return budget_s
-        charge = SETUP_S + MODEL_S_PER_CALL * window + (answer.work_s or 0.0)
+        charge = _setup_s(bound, calls) + MODEL_S_PER_CALL * window + (answer.work_s or 0.0)
         if self.options.local_search:
             charge += self._moves(bound, calls) * self._move_s(bound, calls)
         return min(budget_s, charge)
@@ -321,32 +337,6 @@ class RollingPlanner(ProjectedPolicy):
         share = self.options.budget_ms / 1e3 * (SEARCH_SHARE - SOLVER_SHARE)
         return min(MOST_MOVES, int(share / self._move_s(bound, calls)))
 
-    def _take_effect(self, view: ClusterView) -> None:
-        """Let the ranks of a plan whose time has come count."""
-        if self._coming is not None and view.now_s >= self._coming[0]:
-            ranks = self._coming[1]
-            self._coming = None
-            self._held = set(ranks)
-            self.ranks.update(ranks)
-
-    def _pinned(
-        self, calls: Sequence[RevealedCall], frontier: Frontier, held: Sequence[bool]
-    ) -> Frontier:
-        """Return the frontier with only the pair that the plan in force gave to its calls."""
-        rows = {int(number): row for row, number in enumerate(self.machines.prefill_numbers)}
-        columns = {int(number): d for d, number in enumerate(self.machines.decode_numbers)}
-        pinned = frontier._replace(new=frontier.new.copy(), missing=frontier.missing.copy())
-        for index, call in enumerate(calls):
-            if not held[index]:
-                continue
-            p, d = rows[call.prefill], columns[call.decode]
-            new, missing = frontier.new[index, p], frontier.missing[index, d]
-            if new >= 0 and missing >= 0:
-                pinned.new[index] = -1
-                pinned.missing[index] = -1
-                pinned.new[index, p], pinned.missing[index, d] = new, missing
-        return pinned
-
     def _note(
         self,
         view: ClusterView,
@@ -355,6 +345,7 @@ class RollingPlanner(ProjectedPolicy):
         answer: WindowAnswer,
         best: _Candidate,
         first: _Candidate,
+        carried: bool,
         started: float,
     ) -> None:
         status, _, message = answer.status.partition(": ")
@@ -367,47 +358,26 @@ class RollingPlanner(ProjectedPolicy):
                 calls=len(calls),
                 window=window,
                 status=status,
-                limit_s=self.options.budget_ms / 1e3,
+                limit_s=answer.limit_s,
                 objective=answer.objective,
                 bound=answer.bound,
                 gap=gap,
                 solver_s=answer.seconds,
                 epoch_s=time.perf_counter() - started,
-                applied=best.name,
+                best=best.name,
+                applied=best.name if carried else "none",
                 score_ratio=best.score / first.score if first.score > 0.0 else 1.0,
                 message=message,
             )
         )
 
 
+def _setup_s(bound: Bound, calls: Sequence[RevealedCall]) -> float:
+    return SETUP_S + SETUP_S_PER_CALL * (len(calls) + len(bound.decode))
+
+
 def _better(one: _Candidate, other: _Candidate) -> _Candidate:
     return other if other.score < one.score else one
-
-
-def _sound(
-    answer: WindowAnswer, frontier: Frontier, pairs: object
-) -> list[list[tuple[int, int, int]]]:
-    """Return the incumbents that are possible; a broken solver's answer is not trusted."""
-    sound = []
-    count = len(frontier.length)
-    allowed = np.asarray(pairs)
-    for incumbent in answer.incumbents:
-        try:
-            rows = [row for row, _, _ in incumbent]
-            good = len(set(rows)) == len(rows) and all(
-                0 <= row < count
-                and 0 <= p < allowed.shape[0]
-                and 0 <= d < allowed.shape[1]
-                and bool(allowed[p, d])
-                and frontier.new[row, p] >= 0
-                and frontier.missing[row, d] >= 0
-                for row, p, d in incumbent
-            )
-        except (TypeError, ValueError):
-            good = False
-        if good:
-            sound.append(incumbent)
-    return sound
 
 
 def _spliced(base: Choice, incumbent: Sequence[tuple[int, int, int]]) -> tuple[Ints, Ints, Ints]:

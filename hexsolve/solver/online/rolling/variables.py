@@ -55,8 +55,9 @@ def make_variables(model: cp_model.CpModel, window: Window) -> Variables:
         chosen.append(options)
     workflows = sorted({call.workflow for call in window.calls})
     elapsed = max(call.elapsed_ms for call in window.calls)
+    latest = max(horizon + elapsed, *window.floor_ms.values(), 0)
     excess = {
-        (w, k): model.new_int_var(0, horizon + elapsed, f"e{w},{k}")
+        (w, k): model.new_int_var(0, latest, f"e{w},{k}")
         for w in workflows
         for k in range(len(window.thresholds))
     }

@@ -71,5 +71,7 @@ class WindowAnswer:
     """Real time."""
     work_s: float | None = None
     """Deterministic time, scaled to about a second of a core; None = not known."""
+    limit_s: float = 0.0
+    """What the solver might have taken, s; real or deterministic."""
     incumbents: list[list[tuple[int, int, int]]] = field(default_factory=list)
     """Each a list of (row, prefill, decode) by start of prefill."""

@@ -96,13 +96,23 @@ class ProcessSolver:
         except (EOFError, OSError) as error:
             self._start()
             return failed(f"CRASH: the solver process is gone ({type(error).__name__})")
+        except Exception as error:
+            # What does not unpickle, say; the pipe may be in the middle of a message.
+            self._start()
+            return failed(f"ERROR: {type(error).__name__}: {error}")
         if not isinstance(answer, WindowAnswer):
             return failed(f"ERROR: {answer}")
         return answer
 
     def wait_until_ready(self, patience_s: float = 60.0) -> bool:
-        """Wait for the child to be up; return whether it is."""
-        return self._is_ready(patience_s)
+        """Wait for the child to be up; return whether it is.
+
+        A child that cannot start is no error: every epoch falls back, and tries again.
+        """
+        try:
+            return self._is_ready(patience_s)
+        except (EOFError, OSError):
+            return False
 
     def close(self) -> None:
         """End the child."""

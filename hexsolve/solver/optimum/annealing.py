@@ -84,20 +84,21 @@ def anneal(
     f: FlatProblem,
     ranks: Floats,
     wanted: Ints,
+    given: Ints,
     rng: np.random.Generator,
     rounds: int,
     hot: float,
     cold: float,
 ) -> tuple[float, Floats, Ints]:
     """Return the least Req_q seen, and the order and bindings that gave it."""
-    value, smooth, slowdown = energy(f, place_all(f, ranks, wanted))
+    value, smooth, slowdown = energy(f, place_all(f, ranks, wanted, given))
     best, best_smooth = value, smooth
     best_ranks, best_wanted = ranks.copy(), wanted.copy()
     for k in range(rounds):
         temperature = value * hot * (cold / hot) ** (k / rounds)
         tried, bound = ranks.copy(), wanted.copy()
         _move(f, slowdown, value, tried, bound, rng)
-        reached, energetic, slow = energy(f, place_all(f, tried, bound))
+        reached, energetic, slow = energy(f, place_all(f, tried, bound, given))
         rise = energetic - smooth
         if rise <= 0.0 or rng.random() < np.exp(-rise / temperature):
             value, smooth, slowdown = reached, energetic, slow
@@ -116,7 +117,8 @@ class Annealer:
 
     def __init__(self, incumbent: Incumbent, seed: int) -> None:
         self._incumbent = incumbent
-        self._flat = incumbent.fast.flat
+        self._flat = incumbent.lists.flat
+        self._nothing = incumbent.lists.nothing
         self._rng = np.random.default_rng([seed, 1])
         self._ranks = np.zeros(0)
         self._wanted: Ints = np.zeros(0, dtype=np.int64)
@@ -141,11 +143,11 @@ class Annealer:
         hot = HOT[int(self._rng.integers(len(HOT)))]
         began = time.perf_counter()
         self._value, self._ranks, self._wanted = anneal(
-            self._flat, self._ranks, self._wanted, self._rng, rounds, hot, COLD
+            self._flat, self._ranks, self._wanted, self._nothing, self._rng, rounds, hot, COLD
         )
         self._rate = rounds / max(1e-6, time.perf_counter() - began)
-        rows = place_all(self._flat, self._ranks, self._wanted)
-        self._incumbent.offer(self._incumbent.fast.timetable(rows), "annealing")
+        rows = place_all(self._flat, self._ranks, self._wanted, self._nothing)
+        self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
 
     def _begin(self) -> None:
         """Take over the incumbent's order if it is better, and now and then without bindings."""

@@ -22,8 +22,11 @@ class FlatProblem(NamedTuple):
     decode_first, decode_d, span : int array
         Decode instances, d as a position in `decode_rows`.
     lag : int array, shape (n, P, D)
-    decode_kv : int array, shape (n,)
+    decode_kv, prefill_kv : int array, shape (n,)
     slots, room : int array, shape (D,)
+    prompt_room : int array, shape (P,)
+    prompts_bind : bool
+        Whether all prompts together are more than the smallest prefill pool.
     arrival, horizon : array, shape (workflows,)
         In ticks, not rounded.
     spare : int
@@ -48,8 +51,11 @@ class FlatProblem(NamedTuple):
     span: Ints
     lag: Ints
     decode_kv: Ints
+    prefill_kv: Ints
     slots: Ints
     room: Ints
+    prompt_room: Ints
+    prompts_bind: bool
     arrival: Floats
     horizon: Floats
     spare: int
@@ -64,7 +70,7 @@ def _starts(sizes: list[int]) -> Ints:
 
 
 def flatten(problem: SchedulingProblem) -> FlatProblem:
-    """Return the arrays of a problem; prompts that fill prefill pools are not in them."""
+    """Return the arrays of a problem."""
     calls, grid = problem.calls, problem.times.grid_s
     place = {p: k for k, p in enumerate(problem.prefill_rows)}
     column = {d: k for k, d in enumerate(problem.decode_rows)}
@@ -72,6 +78,7 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
     for number, call in enumerate(calls):
         for parent, _ in call.parents:
             children[parent].append(number)
+    rooms = [problem.prefill_room[p] for p in problem.prefill_rows]
     options = [option for call in calls for option in call.prefills]
     return FlatProblem(
         workflow=_ints([call.workflow for call in calls]),
@@ -99,8 +106,11 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
             dtype=np.int64,
         ),
         decode_kv=_ints([call.decode_kv for call in calls]),
+        prefill_kv=_ints([call.prefill_kv for call in calls]),
         slots=_ints([problem.slots[d] for d in problem.decode_rows]),
         room=_ints([problem.decode_room[d] for d in problem.decode_rows]),
+        prompt_room=_ints(rooms),
+        prompts_bind=sum(call.prefill_kv for call in calls) > min(rooms),
         arrival=np.array(problem.arrival_s) / grid,
         horizon=np.array(problem.horizon_s) / grid,
         spare=problem.spare,

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from hexsolve.solver.optimum.fast_lists import FastLists
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.timetable import Placed, kept, value
 from hexsolve.solver.optimum.windows import Windows
@@ -18,7 +17,6 @@ class Incumbent:
         self.windows = windows
         self.problem = windows.problem
         self.lists = ListScheduler(self.problem)
-        self.fast = FastLists(self.lists)
         self.value = float("inf")
         self.timetable: list[Placed] = []
         self.source = ""
@@ -27,7 +25,7 @@ class Incumbent:
         """Keep a schedule if it is better, after a try to move its calls forward."""
         reached = value(self.problem, timetable)
         if reached < self.value:
-            forward = self.fast.schedule([row.start for row in timetable])
+            forward = self.lists.schedule([row.start for row in timetable])
             if (moved := value(self.problem, forward)) < reached:
                 timetable, reached = forward, moved
             self.value, self.timetable, self.source = reached, timetable, source
@@ -76,10 +74,10 @@ def first_schedules(
     that are left are left out; the first one never is.
     """
     problem = windows.problem
-    incumbent.offer(incumbent.fast.schedule(arrival_keys(windows)), "list: workflow-fcfs")
+    incumbent.offer(incumbent.lists.schedule(arrival_keys(windows)), "list: workflow-fcfs")
     if enough():
         return
-    incumbent.offer(incumbent.fast.schedule(windows.head), "list: earliest first")
+    incumbent.offer(incumbent.lists.schedule(windows.head), "list: earliest first")
     least = max(windows.critical_path_bound(), 1e-9)
     for scale in SCALES:
         alpha = scale * least
@@ -87,7 +85,7 @@ def first_schedules(
         for _ in range(3 if problem.spare else 1):
             if enough():
                 return
-            made = incumbent.fast.schedule(deadline_keys(windows, alpha, spared))
+            made = incumbent.lists.schedule(deadline_keys(windows, alpha, spared))
             incumbent.offer(made, f"list: deadlines at {alpha:.3g}")
             counted = kept(problem, made)
             spared = [w for w in range(problem.workflows) if w not in counted]

@@ -130,8 +130,8 @@ class Annealer:
         if not self._rate:
             # The first call compiles, or loads what was compiled.
             self.rounds(1)
-            self.rounds(20)
-        self.rounds(max(20, int(seconds * self._rate)))
+            self.rounds(5)
+        self.rounds(max(5, int(seconds * self._rate)))
 
     def counted(self, seconds: float) -> None:
         """Anneal for the rounds that take about so long, whatever this machine's speed."""

@@ -98,12 +98,9 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
         decode_first=_starts([len(call.decodes) for call in calls]),
         decode_d=_ints([column[d] for call in calls for d, _ in call.decodes]),
         span=_ints([spans for call in calls for _, spans in call.decodes]),
-        lag=np.array(
-            [
-                [[call.lag(p, d) for d in problem.decode_rows] for p in problem.prefill_rows]
-                for call in calls
-            ],
-            dtype=np.int64,
+        lag=np.maximum(
+            np.array([[[call.lag_out[p]] for p in problem.prefill_rows] for call in calls]),
+            np.array([[[call.lag_in[d] for d in problem.decode_rows]] for call in calls]),
         ),
         decode_kv=_ints([call.decode_kv for call in calls]),
         prefill_kv=_ints([call.prefill_kv for call in calls]),

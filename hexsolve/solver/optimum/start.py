@@ -65,15 +65,13 @@ def never() -> bool:
     return False
 
 
-def first_schedules(
-    windows: Windows, incumbent: Incumbent, enough: Callable[[], bool] = never
-) -> None:
+def first_schedules(incumbent: Incumbent, enough: Callable[[], bool] = never) -> None:
     """Offer the schedules of every rule: arrival order, earliest head, deadlines at many α.
 
     With workflows to spare, those that were late are then put last. Once it is `enough`, the rules
     that are left are left out; the first one never is.
     """
-    problem = windows.problem
+    windows, problem = incumbent.windows, incumbent.problem
     incumbent.offer(incumbent.lists.schedule(arrival_keys(windows)), "list: workflow-fcfs")
     if enough():
         return

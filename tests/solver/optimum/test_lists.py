@@ -123,6 +123,6 @@ def test_lists_stop_when_it_is_enough() -> None:
         return len(asked) == 2
 
     incumbent = Incumbent(windows)
-    first_schedules(windows, incumbent, enough)
+    first_schedules(incumbent, enough)
     assert len(asked) == 2
     assert len(incumbent.timetable) == len(windows.problem.calls)

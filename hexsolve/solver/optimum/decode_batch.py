@@ -1,0 +1,58 @@
+"""Which decode batch the nominal model should have: the one list scheduling does best with."""
+
+from collections.abc import Callable, Sequence
+
+from hexsolve.models.schedule import ScheduleObjective, ScheduleTimes
+from hexsolve.models.scheduling import SchedulingInstance
+from hexsolve.solver.optimum.problem import build_problem, with_decode_batch
+from hexsolve.solver.optimum.start import Incumbent, arrival_keys, first_schedules, never
+from hexsolve.solver.optimum.windows import Windows
+
+BATCHES = (8, 16, 4, 32, 2, 64, 1)
+"""Decode batches of which one is chosen, below the largest that an instance takes, and that."""
+
+
+def candidates(largest: int) -> list[int]:
+    """Return the batches to choose from, likely ones first."""
+    below = [batch for batch in BATCHES if batch < largest]
+    return below if len(below) == len(BATCHES) else [*below, largest]
+
+
+def choose_batch(
+    instance: SchedulingInstance,
+    horizons: Sequence[float],
+    objective: ScheduleObjective,
+    grid_s: float,
+    enough: Callable[[], bool] = never,
+) -> Incumbent:
+    """Return the first schedules with the decode batch with which they get the least Req_q.
+
+    Nominal decode times are those of a full batch of this size, and no more calls are admitted:
+    of several such safe models the one with the least value is closest to the simulator. One list
+    is made with each batch, then, best batches first, those of all rules. Once it is `enough`,
+    what is left of that is left out; the list of the first batch never is.
+    """
+    cluster = instance.cluster
+    largest = max(cluster.instances[d].max_batch for d in cluster.with_role("decode"))
+    first, *others = candidates(largest)
+    times = ScheduleTimes(decode_batch=first, grid_s=grid_s)
+    problem = build_problem(cluster, instance.workflows, horizons, times, objective)
+    tried = [_one_list(Incumbent(Windows(problem)))]
+    for batch in others:
+        if enough():
+            break
+        paced = with_decode_batch(problem, instance.workflows, batch)
+        tried.append(_one_list(Incumbent(Windows(paced))))
+    # Equal values: the larger batch admits more.
+    tried.sort(key=lambda each: (each.value, -each.problem.times.decode_batch))
+    for incumbent in tried:
+        if enough():
+            break
+        first_schedules(incumbent, enough)
+    return min(tried, key=lambda each: each.value)
+
+
+def _one_list(incumbent: Incumbent) -> Incumbent:
+    keys = arrival_keys(incumbent.windows)
+    incumbent.offer(incumbent.lists.schedule(keys), "list: workflow-fcfs")
+    return incumbent

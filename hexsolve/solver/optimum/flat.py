@@ -23,6 +23,7 @@ class FlatProblem(NamedTuple):
         Decode instances, d as a position in `decode_rows`.
     lag : int array, shape (n, P, D)
     decode_kv, prefill_kv : int array, shape (n,)
+        Tokens held; 0 at decode instances whose pools hold more than their slots can.
     slots, room : int array, shape (D,)
     prompt_room : int array, shape (P,)
     prompts_bind : bool
@@ -78,6 +79,11 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
     for number, call in enumerate(calls):
         for parent, _ in call.parents:
             children[parent].append(number)
+    largest = max(call.decode_kv for call in calls)
+    pools_bind = any(
+        min(len(calls), problem.slots[d]) * largest > problem.decode_room[d]
+        for d in problem.decode_rows
+    )
     rooms = [problem.prefill_room[p] for p in problem.prefill_rows]
     options = [option for call in calls for option in call.prefills]
     return FlatProblem(
@@ -102,7 +108,7 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
             np.array([[[call.lag_out[p]] for p in problem.prefill_rows] for call in calls]),
             np.array([[[call.lag_in[d] for d in problem.decode_rows]] for call in calls]),
         ),
-        decode_kv=_ints([call.decode_kv for call in calls]),
+        decode_kv=_ints([call.decode_kv if pools_bind else 0 for call in calls]),
         prefill_kv=_ints([call.prefill_kv for call in calls]),
         slots=_ints([problem.slots[d] for d in problem.decode_rows]),
         room=_ints([problem.decode_room[d] for d in problem.decode_rows]),

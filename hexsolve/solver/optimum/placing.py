@@ -134,7 +134,7 @@ def _place(
                     times[p], uses[p], held[p], sizes[p], 1, FAR, start, f.occupied[k], 0
                 )
             done = max(start + f.lead[k], ready + f.latency[k])
-            d, sent, finish = _decode(f, c, p, wants, done, times, uses, held, sizes)
+            d, sent, finish = _decode(f, c, p, wants, done, reached, times, uses, held, sizes)
             # Later starts end no earlier.
             if (finish, f.occupied[k]) >= (reached, least_occupied):
                 break
@@ -160,12 +160,16 @@ def _decode(
     p: int,
     wants: int,
     done: int,
+    limit: int,
     times: Ints,
     uses: Ints,
     held: Ints,
     sizes: Ints,
 ) -> tuple[int, int, int]:
-    """Return (d, sent, finish) where call c, prefilled on p until `done`, ends first."""
+    """Return (d, sent, finish) where call c, prefilled on p until `done`, ends first.
+
+    Beyond `limit` any will do.
+    """
     first, last = f.decode_first[c], f.decode_first[c + 1]
     if first == last:
         return -1, done, done
@@ -176,7 +180,7 @@ def _decode(
     for j in range(first, last):
         d = f.decode_d[j]
         lasts = f.lag[c, p, d] + f.span[j]
-        if (bound and d != wants) or done + lasts > finish:
+        if (bound and d != wants) or done + lasts > min(finish, limit):
             continue
         q = f.lag.shape[1] + d
         begin = earliest(

@@ -86,16 +86,30 @@ def _split(times: Ints, uses: Ints, held: Ints, size: int, at: int) -> int:
 
 @compiled
 def take(times: Ints, uses: Ints, held: Ints, size: int, begin: int, end: int, tokens: int) -> int:
-    """Enter a call from `begin` to `end`; return the new number of segments."""
+    """Enter a call from `begin` to `end`; return the new number of segments.
+
+    Where a use follows another without a gap there is one segment and not two, so that to look
+    for room past a crowded time is quick.
+    """
     if begin >= end:
         return size
     size = _split(times, uses, held, size, begin)
     size = _split(times, uses, held, size, end)
-    k = _segment(times, size, begin)
+    first = _segment(times, size, begin)
+    k = first
     while times[k] < end:
         uses[k] += 1
         held[k] += tokens
         k += 1
-        if k >= size:
-            break
-    return size
+    size = _join(times, uses, held, size, k)
+    return _join(times, uses, held, size, first)
+
+
+@compiled
+def _join(times: Ints, uses: Ints, held: Ints, size: int, k: int) -> int:
+    """Make one of segments k − 1 and k if they are equal; return the new number of segments."""
+    if uses[k] != uses[k - 1] or held[k] != held[k - 1]:
+        return size
+    for j in range(k, size - 1):
+        times[j], uses[j], held[j] = times[j + 1], uses[j + 1], held[j + 1]
+    return size - 1

@@ -19,8 +19,9 @@ HOT, COLD = (0.01, 0.003, 0.003, 0.001, 0.001), 1e-4
 CALLS_PER_SECOND = 1_000_000
 """Calls placed in a second where work is counted instead of time."""
 
-UNBOUND = 0.4
-"""How often all calls are freed from their decode instances first."""
+UNBOUND, FREED = 0.4, 1.03
+"""How often all calls are freed from their decode instances first, if Req_q is then at most so many
+times the best known: from far above a run does not come back."""
 
 DECODE_MOVES = 0.3
 """Share of moves that bind a call to a decode instance, where there are several."""
@@ -151,12 +152,35 @@ class Annealer:
 
     def _begin(self) -> None:
         """Take over the incumbent's order if it is better, and now and then without bindings."""
-        timetable = self._incumbent.timetable
         if self._incumbent.value < self._value:
-            order = sorted(range(len(timetable)), key=lambda c: (timetable[c].start, c))
-            self._ranks = np.empty(len(order))
-            self._ranks[order] = np.arange(len(order))
-            columns = {d: k for k, d in enumerate(self._incumbent.problem.decode_rows)}
-            self._wanted = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
+            self._take_over()
         if self._rng.random() < UNBOUND:
-            self._wanted = np.full(len(timetable), ANY, dtype=np.int64)
+            freed = np.full(self._wanted.size, ANY, dtype=np.int64)
+            if self._reached(self._ranks, freed) <= FREED * self._incumbent.value:
+                self._wanted = freed
+
+    def _take_over(self) -> None:
+        """Take the order and bindings with which list scheduling comes closest to the incumbent.
+
+        Its keys without bindings; its starts with them; its starts of transfers with them.
+        """
+        timetable = self._incumbent.timetable
+        columns = {d: k for k, d in enumerate(self._incumbent.problem.decode_rows)}
+        anywhere = np.full(len(timetable), ANY, dtype=np.int64)
+        bound = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
+        tries = [
+            (_order(np.array(self._incumbent.keys)), anywhere),
+            (_order(np.array([row.start for row in timetable])), bound),
+            (_order(np.array([row.sent for row in timetable])), bound),
+        ]
+        self._ranks, self._wanted = min(tries, key=lambda each: self._reached(*each))
+
+    def _reached(self, ranks: Floats, wanted: Ints) -> float:
+        return energy(self._flat, place_all(self._flat, ranks, wanted, self._nothing))[0]
+
+
+def _order(keys: Floats | Ints) -> Floats:
+    """Return the rank of each key, of equal ones the first first."""
+    ranks = np.empty(keys.size)
+    ranks[np.argsort(keys, kind="stable")] = np.arange(keys.size)
+    return ranks

@@ -53,6 +53,5 @@ def choose_batch(
 
 
 def _one_list(incumbent: Incumbent) -> Incumbent:
-    keys = arrival_keys(incumbent.windows)
-    incumbent.offer(incumbent.lists.schedule(keys), "list: workflow-fcfs")
+    incumbent.list_by(arrival_keys(incumbent.windows), "list: workflow-fcfs")
     return incumbent

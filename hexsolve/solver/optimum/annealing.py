@@ -114,7 +114,13 @@ def anneal(
 
 
 class Annealer:
-    """Improves an incumbent, from its own last order or from the incumbent's."""
+    """Improves an incumbent, from its own last order or from the incumbent's.
+
+    Attributes
+    ----------
+    value : float
+        The least Req_q of the last run.
+    """
 
     def __init__(self, incumbent: Incumbent, seed: int) -> None:
         self._incumbent = incumbent
@@ -123,7 +129,7 @@ class Annealer:
         self._rng = np.random.default_rng([seed, 1])
         self._ranks = np.zeros(0)
         self._wanted: Ints = np.zeros(0, dtype=np.int64)
-        self._value = float("inf")
+        self.value = float("inf")
         self._rate = 0.0
 
     def run(self, seconds: float) -> None:
@@ -143,7 +149,7 @@ class Annealer:
         self._begin()
         hot = HOT[int(self._rng.integers(len(HOT)))]
         began = time.perf_counter()
-        self._value, self._ranks, self._wanted = anneal(
+        self.value, self._ranks, self._wanted = anneal(
             self._flat, self._ranks, self._wanted, self._nothing, self._rng, rounds, hot, COLD
         )
         self._rate = rounds / max(1e-6, time.perf_counter() - began)
@@ -152,7 +158,7 @@ class Annealer:
 
     def _begin(self) -> None:
         """Take over the incumbent's order if it is better, and now and then without bindings."""
-        if self._incumbent.value < self._value:
+        if self._incumbent.value < self.value:
             self._take_over()
         if self._rng.random() < UNBOUND:
             freed = np.full(self._wanted.size, ANY, dtype=np.int64)

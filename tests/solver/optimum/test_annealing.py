@@ -4,7 +4,8 @@ import pytest
 
 from hexsolve.models.check.schedule import check_schedule
 from hexsolve.solver.optimum.annealing import Annealer
-from hexsolve.solver.optimum.start import Incumbent
+from hexsolve.solver.optimum.start import Incumbent, first_schedules
+from hexsolve.solver.optimum.timetable import value
 from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import (
     as_schedule,
@@ -47,3 +48,19 @@ def test_annealing_repeats() -> None:
         Annealer(incumbent, 5).counted(0.01)
         values.append(incumbent.timetable)
     assert values[0] == values[1]
+
+
+def test_annealing_begins_where_the_best_list_is() -> None:
+    """With two unequal decode instances the order of starts does not make it again."""
+    lost = 0
+    for seed in range(40):
+        cluster, workflows = random_instance(seed, workflows=8)
+        problem = problem_of(cluster, workflows)
+        incumbent = Incumbent(Windows(problem))
+        first_schedules(incumbent)
+        annealer = Annealer(incumbent, seed)
+        annealer.rounds(0)
+        assert annealer.value == pytest.approx(incumbent.value, rel=1e-12)
+        starts = [float(row.start) for row in incumbent.timetable]
+        lost += value(problem, incumbent.lists.schedule(starts)) > incumbent.value
+    assert lost > 0

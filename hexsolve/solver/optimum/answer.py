@@ -50,17 +50,17 @@ def optimum(
     clock = Clock(options)
     share = FIRST_SHARE * options.time_limit_s
 
-    def enough() -> bool:
+    def used() -> float:
         # Deterministic: the clock counts the work of CP-SAT, of which there is none yet.
-        return clock.spent_s > share
+        return clock.spent_s / share
 
     if times is None:
         grid_s = ScheduleTimes().grid_s
-        first = choose_batch(instance, horizons, objective, grid_s, enough)
+        first = choose_batch(instance, horizons, objective, grid_s, used)
     else:
         problem = build_problem(cluster, workflows, horizons, times, objective)
         first = Incumbent(Windows(problem))
-        first_schedules(first, enough)
+        first_schedules(first, lambda: used() > 1.0)
     problem, times = first.problem, first.problem.times
     found = Search(first, clock, report).run()
     status = derive_status(found.objective, found.bound)

@@ -53,5 +53,13 @@ def test_no_other_batch_has_better_lists(name: str) -> None:
 def test_short_of_time_the_first_batch_still_has_a_list() -> None:
     instance = load_scheduling_instance("xs03-chat-2p2d-70b-overload")
     horizons = standalone_horizons(instance.cluster, instance.workflows)
-    chosen = choose_batch(instance, horizons, "req100", 1e-3, lambda: True)
+    chosen = choose_batch(instance, horizons, "req100", 1e-3, lambda: 2.0)
     assert len(chosen.timetable) == instance.calls
+
+
+def test_half_the_time_is_left_for_the_rules_of_the_best_batch() -> None:
+    instance = load_scheduling_instance("xs03-chat-2p2d-70b-overload")
+    horizons = standalone_horizons(instance.cluster, instance.workflows)
+    chosen = choose_batch(instance, horizons, "req100", 1e-3, lambda: 0.75)
+    assert chosen.problem.times.decode_batch == candidates(2)[0]
+    assert chosen.source != "list: workflow-fcfs"

@@ -23,6 +23,8 @@ from hexsolve.solver.online.predictors import make_predictor
 EPOCH_S = 0.005
 """How often calls that are held back are looked at, s; they start late by that much at most."""
 
+NOTHING = Plan(())
+
 
 class FollowSchedule(BasePolicy):
     """Places calls as a schedule does and not before it does; queues go by its starts.
@@ -72,8 +74,10 @@ class FollowSchedule(BasePolicy):
 
     def plan(self, view: ClusterView) -> Plan:
         """Assign the calls that have become due."""
-        if self._next_due_s > view.now_s + 1e-9 and len(view.live) > len(view.waiting):
-            return Plan(())
+        waiting = len(view.waiting)
+        early = self._next_due_s > view.now_s + 1e-9
+        if not waiting or (early and len(view.live) > waiting):
+            return NOTHING
         self._next_due_s = float("inf")
         return Plan(tuple(self.place(view, view.waiting)))
 

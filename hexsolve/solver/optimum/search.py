@@ -10,7 +10,7 @@ from hexsolve.solver.optimum.annealing import Annealer
 from hexsolve.solver.optimum.clock import Clock
 from hexsolve.solver.optimum.cpsat.model import ask
 from hexsolve.solver.optimum.cpsat.scope import Scope
-from hexsolve.solver.optimum.neighbourhoods import improve_once
+from hexsolve.solver.optimum.neighbourhoods import SECONDS, improve_once
 from hexsolve.solver.optimum.relaxation import relaxation_bound
 from hexsolve.solver.optimum.start import Incumbent
 from hexsolve.solver.optimum.timetable import Placed
@@ -21,7 +21,7 @@ WHOLE = 220
 NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
 
-LARGEST = 30_000
+LARGEST = 10_000
 """Options in a model of all calls, at most: to build a larger one takes longer than it is worth."""
 
 RARELY = 5
@@ -75,6 +75,7 @@ class Search:
         self.bound_source = "critical path"
         self._annealer = Annealer(self.best, clock.options.seed)
         self.tests = 0
+        self._building_s = {"all": 0.0, "neighbourhood": 0.0}
         self._rounds = self._turns = self._unanswered = 0
         self._report = report
 
@@ -140,9 +141,11 @@ class Search:
     def _test(self, alpha: float, strict: bool, seconds: float) -> bool | None:
         """Return whether a schedule keeps α, or None; move incumbent or bound accordingly."""
         scope = Scope(self.windows, alpha, strict)
-        if scope.choices > LARGEST and not scope.hopeless:
+        if not scope.hopeless and (scope.choices > LARGEST or not self._in_time("all")):
             return None
-        reply = ask(scope, self.clock.effort(seconds), self.best.timetable)
+        began, effort = self.clock.spent_s, self.clock.effort(seconds)
+        reply = ask(scope, effort, self.best.timetable)
+        self._built("all", began + effort.seconds)
         self.clock.charge(reply)
         self.tests += 1
         if reply.placed is not None:
@@ -170,15 +173,28 @@ class Search:
 
     def _improve(self, seconds: float) -> None:
         """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
-        self._anneal(0.5 * seconds)
+        small = len(self.problem.calls) <= WHOLE
+        self._anneal(0.5 * seconds if small else seconds)
         self._rounds += 1
-        if len(self.problem.calls) <= WHOLE and not self.closed and self._rounds % 3 == 0:
+        if small and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)
-        until = self.clock.spent_s + seconds
-        while self.clock.spent_s < until and not self.closed and self.clock.left_s > 0.05:
+        until = self.clock.spent_s + (seconds if small else 0.5 * seconds)
+        while self.clock.spent_s < until and not self.closed and self._in_time("neighbourhood"):
+            began = self.clock.spent_s
             reply = improve_once(self.windows, self.best, self.rng, self.clock)
+            self._built("neighbourhood", began + SECONDS)
             self.tests += 1
             self.clock.charge(reply)
+
+    def _in_time(self, model: str) -> bool:
+        """Return whether there is time to build such a model and look at it."""
+        return self.clock.left_s > self._building_s[model] + 0.05
+
+    def _built(self, model: str, expected_s: float) -> None:
+        """Note how long it took to build a model of this sort, besides the search in it."""
+        if not self.clock.options.deterministic:
+            over = self.clock.spent_s - expected_s
+            self._building_s[model] = max(self._building_s[model], over)
 
     def _anneal(self, seconds: float) -> None:
         seconds = min(seconds, self.clock.left_s)

@@ -201,7 +201,8 @@ def order_of_others(model: cp_model.CpModel, scope: Scope, v: Variables) -> None
     free, frozen, timetable = scope.around.free, scope.around.frozen, scope.around.timetable
     rows: dict[int, list[int]] = {}
     for c in scope.calls:
-        if c not in free:
+        # What takes no time may start while another call is prefilled.
+        if c not in free and timetable[c].option.occupied:
             rows.setdefault(timetable[c].option.p, []).append(c)
     for calls in rows.values():
         calls.sort(key=lambda c: timetable[c].start)

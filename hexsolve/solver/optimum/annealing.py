@@ -19,8 +19,9 @@ HOT, COLD = (0.01, 0.003, 0.003, 0.001, 0.001), 1e-4
 CALLS_PER_SECOND = 1_000_000
 """Calls placed in a second where work is counted instead of time."""
 
-UNBOUND = 0.4
-"""How often all calls are freed from their decode instances first."""
+UNBOUND, FREED = 0.4, 1.03
+"""How often all calls are freed from their decode instances first, if Req_q is then at most so many
+times the best known: from far above a run does not come back."""
 
 DECODE_MOVES = 0.3
 """Share of moves that bind a call to a decode instance, where there are several."""
@@ -84,20 +85,21 @@ def anneal(
     f: FlatProblem,
     ranks: Floats,
     wanted: Ints,
+    given: Ints,
     rng: np.random.Generator,
     rounds: int,
     hot: float,
     cold: float,
 ) -> tuple[float, Floats, Ints]:
     """Return the least Req_q seen, and the order and bindings that gave it."""
-    value, smooth, slowdown = energy(f, place_all(f, ranks, wanted))
+    value, smooth, slowdown = energy(f, place_all(f, ranks, wanted, given))
     best, best_smooth = value, smooth
     best_ranks, best_wanted = ranks.copy(), wanted.copy()
     for k in range(rounds):
         temperature = value * hot * (cold / hot) ** (k / rounds)
         tried, bound = ranks.copy(), wanted.copy()
         _move(f, slowdown, value, tried, bound, rng)
-        reached, energetic, slow = energy(f, place_all(f, tried, bound))
+        reached, energetic, slow = energy(f, place_all(f, tried, bound, given))
         rise = energetic - smooth
         if rise <= 0.0 or rng.random() < np.exp(-rise / temperature):
             value, smooth, slowdown = reached, energetic, slow
@@ -112,15 +114,22 @@ def anneal(
 
 
 class Annealer:
-    """Improves an incumbent, from its own last order or from the incumbent's."""
+    """Improves an incumbent, from its own last order or from the incumbent's.
+
+    Attributes
+    ----------
+    value : float
+        The least Req_q of the last run.
+    """
 
     def __init__(self, incumbent: Incumbent, seed: int) -> None:
         self._incumbent = incumbent
-        self._flat = incumbent.fast.flat
+        self._flat = incumbent.lists.flat
+        self._nothing = incumbent.lists.nothing
         self._rng = np.random.default_rng([seed, 1])
         self._ranks = np.zeros(0)
         self._wanted: Ints = np.zeros(0, dtype=np.int64)
-        self._value = float("inf")
+        self.value = float("inf")
         self._rate = 0.0
 
     def run(self, seconds: float) -> None:
@@ -128,8 +137,8 @@ class Annealer:
         if not self._rate:
             # The first call compiles, or loads what was compiled.
             self.rounds(1)
-            self.rounds(20)
-        self.rounds(max(20, int(seconds * self._rate)))
+            self.rounds(5)
+        self.rounds(max(5, int(seconds * self._rate)))
 
     def counted(self, seconds: float) -> None:
         """Anneal for the rounds that take about so long, whatever this machine's speed."""
@@ -140,21 +149,44 @@ class Annealer:
         self._begin()
         hot = HOT[int(self._rng.integers(len(HOT)))]
         began = time.perf_counter()
-        self._value, self._ranks, self._wanted = anneal(
-            self._flat, self._ranks, self._wanted, self._rng, rounds, hot, COLD
+        self.value, self._ranks, self._wanted = anneal(
+            self._flat, self._ranks, self._wanted, self._nothing, self._rng, rounds, hot, COLD
         )
         self._rate = rounds / max(1e-6, time.perf_counter() - began)
-        rows = place_all(self._flat, self._ranks, self._wanted)
-        self._incumbent.offer(self._incumbent.fast.timetable(rows), "annealing")
+        rows = place_all(self._flat, self._ranks, self._wanted, self._nothing)
+        self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
 
     def _begin(self) -> None:
         """Take over the incumbent's order if it is better, and now and then without bindings."""
-        timetable = self._incumbent.timetable
-        if self._incumbent.value < self._value:
-            order = sorted(range(len(timetable)), key=lambda c: (timetable[c].start, c))
-            self._ranks = np.empty(len(order))
-            self._ranks[order] = np.arange(len(order))
-            columns = {d: k for k, d in enumerate(self._incumbent.problem.decode_rows)}
-            self._wanted = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
+        if self._incumbent.value < self.value:
+            self._take_over()
         if self._rng.random() < UNBOUND:
-            self._wanted = np.full(len(timetable), ANY, dtype=np.int64)
+            freed = np.full(self._wanted.size, ANY, dtype=np.int64)
+            if self._reached(self._ranks, freed) <= FREED * self._incumbent.value:
+                self._wanted = freed
+
+    def _take_over(self) -> None:
+        """Take the order and bindings with which list scheduling comes closest to the incumbent.
+
+        Its keys without bindings; its starts with them; its starts of transfers with them.
+        """
+        timetable = self._incumbent.timetable
+        columns = {d: k for k, d in enumerate(self._incumbent.problem.decode_rows)}
+        anywhere = np.full(len(timetable), ANY, dtype=np.int64)
+        bound = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
+        tries = [
+            (_order(np.array(self._incumbent.keys)), anywhere),
+            (_order(np.array([row.start for row in timetable])), bound),
+            (_order(np.array([row.sent for row in timetable])), bound),
+        ]
+        self._ranks, self._wanted = min(tries, key=lambda each: self._reached(*each))
+
+    def _reached(self, ranks: Floats, wanted: Ints) -> float:
+        return energy(self._flat, place_all(self._flat, ranks, wanted, self._nothing))[0]
+
+
+def _order(keys: Floats | Ints) -> Floats:
+    """Return the rank of each key, of equal ones the first first."""
+    ranks = np.empty(keys.size)
+    ranks[np.argsort(keys, kind="stable")] = np.arange(keys.size)
+    return ranks

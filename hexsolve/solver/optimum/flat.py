@@ -22,8 +22,12 @@ class FlatProblem(NamedTuple):
     decode_first, decode_d, span : int array
         Decode instances, d as a position in `decode_rows`.
     lag : int array, shape (n, P, D)
-    decode_kv : int array, shape (n,)
+    decode_kv, prefill_kv : int array, shape (n,)
+        Tokens held; 0 at decode instances whose pools hold more than their slots can.
     slots, room : int array, shape (D,)
+    prompt_room : int array, shape (P,)
+    prompts_bind : bool
+        Whether all prompts together are more than the smallest prefill pool.
     arrival, horizon : array, shape (workflows,)
         In ticks, not rounded.
     spare : int
@@ -48,8 +52,11 @@ class FlatProblem(NamedTuple):
     span: Ints
     lag: Ints
     decode_kv: Ints
+    prefill_kv: Ints
     slots: Ints
     room: Ints
+    prompt_room: Ints
+    prompts_bind: bool
     arrival: Floats
     horizon: Floats
     spare: int
@@ -64,7 +71,7 @@ def _starts(sizes: list[int]) -> Ints:
 
 
 def flatten(problem: SchedulingProblem) -> FlatProblem:
-    """Return the arrays of a problem; prompts that fill prefill pools are not in them."""
+    """Return the arrays of a problem."""
     calls, grid = problem.calls, problem.times.grid_s
     place = {p: k for k, p in enumerate(problem.prefill_rows)}
     column = {d: k for k, d in enumerate(problem.decode_rows)}
@@ -72,6 +79,12 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
     for number, call in enumerate(calls):
         for parent, _ in call.parents:
             children[parent].append(number)
+    largest = max(call.decode_kv for call in calls)
+    pools_bind = any(
+        min(len(calls), problem.slots[d]) * largest > problem.decode_room[d]
+        for d in problem.decode_rows
+    )
+    rooms = [problem.prefill_room[p] for p in problem.prefill_rows]
     options = [option for call in calls for option in call.prefills]
     return FlatProblem(
         workflow=_ints([call.workflow for call in calls]),
@@ -91,16 +104,16 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
         decode_first=_starts([len(call.decodes) for call in calls]),
         decode_d=_ints([column[d] for call in calls for d, _ in call.decodes]),
         span=_ints([spans for call in calls for _, spans in call.decodes]),
-        lag=np.array(
-            [
-                [[call.lag(p, d) for d in problem.decode_rows] for p in problem.prefill_rows]
-                for call in calls
-            ],
-            dtype=np.int64,
+        lag=np.maximum(
+            np.array([[[call.lag_out[p]] for p in problem.prefill_rows] for call in calls]),
+            np.array([[[call.lag_in[d] for d in problem.decode_rows]] for call in calls]),
         ),
-        decode_kv=_ints([call.decode_kv for call in calls]),
+        decode_kv=_ints([call.decode_kv if pools_bind else 0 for call in calls]),
+        prefill_kv=_ints([call.prefill_kv for call in calls]),
         slots=_ints([problem.slots[d] for d in problem.decode_rows]),
         room=_ints([problem.decode_room[d] for d in problem.decode_rows]),
+        prompt_room=_ints(rooms),
+        prompts_bind=sum(call.prefill_kv for call in calls) > min(rooms),
         arrival=np.array(problem.arrival_s) / grid,
         horizon=np.array(problem.horizon_s) / grid,
         spare=problem.spare,

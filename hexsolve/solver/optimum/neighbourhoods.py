@@ -1,15 +1,10 @@
 """Large neighbourhood search: a few calls are scheduled anew, the others keep place and order."""
 
-from functools import partial
-from itertools import pairwise
-
 import numpy as np
-from ortools.sat.python import cp_model
 
 from hexsolve.solver.optimum.clock import Clock
 from hexsolve.solver.optimum.cpsat.model import Reply, ask
-from hexsolve.solver.optimum.cpsat.scope import Scope
-from hexsolve.solver.optimum.cpsat.variables import Variables
+from hexsolve.solver.optimum.cpsat.scope import Neighbourhood, Scope
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent
 from hexsolve.solver.optimum.timetable import Timetable, kept, slowdowns
@@ -17,6 +12,9 @@ from hexsolve.solver.optimum.windows import Windows
 
 FREE = 60
 """Calls that are scheduled anew, at most; of few calls a third."""
+
+MOVABLE = 500
+"""Other calls that may move in time, at most; the rest keep their times."""
 
 SECONDS = 1.5
 
@@ -37,12 +35,22 @@ def improve_once(
     draw = (endangered, time_window, machines)[int(rng.integers(3))]
     size = min(FREE, max(12, len(problem.calls) // 3))
     free = draw(problem, timetable, rng, focus, size)
-    scope = Scope(windows, incumbent.value)
-    restrict = partial(_keep_others, scope, free, timetable)
-    reply = ask(scope, clock.effort(SECONDS), timetable, minimise_from=0.0, restrict=restrict)
+    around = Neighbourhood(timetable, frozenset(free), _far_from(free, timetable))
+    scope = Scope(windows, incumbent.value, around=around)
+    reply = ask(scope, clock.effort(SECONDS), timetable, minimise_from=0.0)
     if reply.placed is not None:
         incumbent.complete(reply.placed, f"CP-SAT, {draw.__name__}")
     return Reply(reply.placed, False, float("-inf"), reply.work)
+
+
+def _far_from(free: set[int], timetable: Timetable) -> frozenset[int]:
+    """Return all calls but `free` and the `MOVABLE` that start closest to when those do."""
+    starts = np.array([row.start for row in timetable])
+    begin, end = min(starts[list(free)]), max(starts[list(free)])
+    away = np.maximum(begin - starts, starts - end)
+    away[list(free)] = -1 - (end - begin)
+    order = np.argsort(away, kind="stable")
+    return frozenset(order[len(free) + MOVABLE :].tolist())
 
 
 def endangered(
@@ -97,31 +105,3 @@ def _around(
     first = order.index(focus) - int(rng.integers(size))
     first = max(0, min(first, len(order) - size))
     return set(order[first : first + size])
-
-
-def _keep_others(
-    scope: Scope,
-    free: set[int],
-    timetable: Timetable,
-    model: cp_model.CpModel,
-    v: Variables,
-) -> None:
-    """Let all calls but `free` keep their options as hinted, and their order on p."""
-    hinted = dict(
-        zip(model.proto.solution_hint.vars, model.proto.solution_hint.values, strict=True)
-    )
-    rows: dict[int, list[int]] = {}
-    for c in scope.calls:
-        if c in free:
-            continue
-        for uses in (*v.chosen[c], *v.decoded[c]):
-            if not hinted[uses.index]:
-                model.add(uses == 0)
-        rows.setdefault(timetable[c].option.p, []).append(c)
-    for calls in rows.values():
-        calls.sort(key=lambda c: timetable[c].start)
-        for before, after in pairwise(calls):
-            kept = scope.problem.calls
-            if not v.keep or kept[before].workflow == kept[after].workflow:
-                spans = timetable[before].option.occupied
-                model.add(v.start[after] >= v.start[before] + spans)

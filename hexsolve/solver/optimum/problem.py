@@ -5,7 +5,7 @@ docs/optimum.md states the model with the symbols used here.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hexsolve.models.errors import InputError
 from hexsolve.models.schedule import PERCENT, ScheduleObjective, ScheduleTimes
@@ -13,7 +13,7 @@ from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.workflow import Workflow
 from hexsolve.solver.optimum.sharing import Sharing
-from hexsolve.solver.optimum.times import CallTimes, kv_in_use
+from hexsolve.solver.optimum.times import CallTimes, DecodeTimes, kv_in_use
 
 ANYWHERE = -1
 
@@ -189,13 +189,15 @@ def build_problem(
         kinds[row] = alike.index(nameless)
     calls: list[ProblemCall] = []
     first = [0]
+    decode = DecodeTimes(cluster, times)
     for number, workflow in enumerate(workflows):
         sharing = Sharing(workflow, cluster.prefix_caching)
         made = CallTimes(cluster, times, workflow, sharing)
-        calls += [_call(made, number, index, first[-1]) for index in range(len(workflow.calls))]
+        calls += [
+            _call(made, decode, number, index, first[-1]) for index in range(len(workflow.calls))
+        ]
         first.append(len(calls))
     decode_rows = tuple(cluster.with_role("decode"))
-    optimistic = times.mode == "optimistic"
     return SchedulingProblem(
         cluster=cluster,
         times=times,
@@ -207,26 +209,48 @@ def build_problem(
         prefill_rows=tuple(cluster.with_role("prefill")),
         decode_rows=decode_rows,
         kinds=kinds,
-        slots={
-            d: cluster.instances[d].max_batch
-            if optimistic
-            else min(cluster.instances[d].max_batch, times.decode_batch)
-            for d in decode_rows
-        },
+        slots=_slots(cluster, times),
         prefill_room={row: cluster.instances[row].capacity for row in rows},
         decode_room={row: cluster.instances[row].capacity for row in rows},
     )
 
 
-def _call(made: CallTimes, number: int, index: int, base: int) -> ProblemCall:
+def with_decode_batch(
+    problem: SchedulingProblem, workflows: Sequence[Workflow], batch: int
+) -> SchedulingProblem:
+    """Return what `build_problem` makes of the same with another decode batch, only sooner."""
+    times = problem.times.model_copy(update={"decode_batch": batch})
+    decode = DecodeTimes(problem.cluster, times)
+    calls = tuple(
+        replace(
+            call,
+            decodes=tuple(
+                (d, decode.all_steps(workflows[call.workflow].calls[call.index], d))
+                for d, _ in call.decodes
+            ),
+        )
+        for call in problem.calls
+    )
+    return replace(problem, times=times, calls=calls, slots=_slots(problem.cluster, times))
+
+
+def _slots(cluster: SimulatedCluster, times: ScheduleTimes) -> dict[int, int]:
+    most = {d: cluster.instances[d].max_batch for d in cluster.with_role("decode")}
+    if times.mode == "optimistic":
+        return most
+    return {d: min(batch, times.decode_batch) for d, batch in most.items()}
+
+
+def _call(made: CallTimes, decode: DecodeTimes, number: int, index: int, base: int) -> ProblemCall:
     workflow = made.workflow
     call = workflow.calls[index]
     delay = made.delay(index)
     prefills = []
+    hits = made.hits(index)
     for p in made.cluster.with_role("prefill"):
         if made.cluster.instances[p].capacity < call.prompt_tokens:
             continue
-        for source, cached, ordered in made.hits(index):
+        for source, cached, ordered in hits:
             occupied, lead, latency = made.prefill(index, p, cached)
             there = ANYWHERE if source < 0 else base + source
             prefills.append(Prefill(p, cached, there, ordered, occupied, lead, latency))
@@ -235,7 +259,7 @@ def _call(made: CallTimes, number: int, index: int, base: int) -> ProblemCall:
     if call.output_tokens >= 2:
         needed = call.prompt_tokens + call.output_tokens - 1
         decodes = [
-            (d, made.decode(index, d))
+            (d, decode.all_steps(call, d))
             for d in made.cluster.with_role("decode")
             if made.cluster.instances[d].capacity >= needed
         ]

@@ -23,6 +23,8 @@ from hexsolve.solver.online.predictors import make_predictor
 EPOCH_S = 0.005
 """How often calls that are held back are looked at, s; they start late by that much at most."""
 
+NOTHING = Plan(())
+
 
 class FollowSchedule(BasePolicy):
     """Places calls as a schedule does and not before it does; queues go by its starts.
@@ -41,23 +43,24 @@ class FollowSchedule(BasePolicy):
         self._rows = {(row.workflow, row.call): row for row in calls}
         self._numbers = {spec.name: number for number, spec in enumerate(cluster.instances)}
         self._any_decode = cluster.with_role("decode")[0]
-        self._grid = grid_s
-
-    def _due_s(self, call: RevealedCall) -> float:
-        row = self._rows[call.workflow.number, call.index]
-        sent = row.prefill_end if row.transfer_start is None else row.transfer_start
-        return (row.prefill_start + sent - row.prefill_end) * self._grid
+        self._due_s = {
+            key: (row.prefill_start + _sent(row) - row.prefill_end) * grid_s
+            for key, row in self._rows.items()
+        }
+        self._next_due_s = float("inf")
+        """No call that is held back is due before."""
 
     def place(
         self, view: ClusterView, ready: Sequence[RevealedCall]
     ) -> Iterator[tuple[RevealedCall, Assignment]]:
         """Assign each call that is due as scheduled, or where it fits if its pool is too small."""
         idle = len(view.live) == len(ready)
-        first = min((self._due_s(call) for call in ready), default=0.0)
-        for call in ready:
-            due = self._due_s(call)
+        dues = [self._due_s[call.workflow.number, call.index] for call in ready]
+        first = min(dues, default=0.0)
+        for call, due in zip(ready, dues, strict=True):
             # With nothing under way there is nothing to wait for.
             if due > view.now_s + 1e-9 and not (idle and due <= first):
+                self._next_due_s = min(self._next_due_s, due)
                 continue
             row = self._rows[call.workflow.number, call.index]
             p = self._numbers[row.prefill]
@@ -67,12 +70,20 @@ class FollowSchedule(BasePolicy):
                 p = next(i.number for i in view.prefills if view.can_take(call, i.number))
             if not view.can_take(call, d):
                 d = next(i.number for i in view.decodes if view.can_take(call, i.number))
-            sent = row.prefill_end if row.transfer_start is None else row.transfer_start
-            yield call, Assignment(p, d, float(row.prefill_start), float(sent))
+            yield call, Assignment(p, d, float(row.prefill_start), float(_sent(row)))
 
     def plan(self, view: ClusterView) -> Plan:
         """Assign the calls that have become due."""
+        waiting = len(view.waiting)
+        early = self._next_due_s > view.now_s + 1e-9
+        if not waiting or (early and len(view.live) > waiting):
+            return NOTHING
+        self._next_due_s = float("inf")
         return Plan(tuple(self.place(view, view.waiting)))
+
+
+def _sent(row: ScheduledCall) -> int:
+    return row.prefill_end if row.transfer_start is None else row.transfer_start
 
 
 def replay(

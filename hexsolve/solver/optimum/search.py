@@ -7,15 +7,13 @@ import numpy as np
 
 from hexsolve.models.status import OPTIMALITY_TOLERANCE
 from hexsolve.solver.optimum.annealing import Annealer
-from hexsolve.solver.optimum.clock import Clock, SearchOptions
+from hexsolve.solver.optimum.clock import Clock
 from hexsolve.solver.optimum.cpsat.model import ask
 from hexsolve.solver.optimum.cpsat.scope import Scope
-from hexsolve.solver.optimum.neighbourhoods import improve_once
-from hexsolve.solver.optimum.problem import SchedulingProblem
+from hexsolve.solver.optimum.neighbourhoods import SECONDS, improve_once
 from hexsolve.solver.optimum.relaxation import relaxation_bound
-from hexsolve.solver.optimum.start import Incumbent, first_schedules
+from hexsolve.solver.optimum.start import Incumbent
 from hexsolve.solver.optimum.timetable import Placed
-from hexsolve.solver.optimum.windows import Windows
 
 WHOLE = 220
 """Calls up to which α is minimised over the whole model; beyond, neighbourhoods are searched."""
@@ -23,8 +21,11 @@ WHOLE = 220
 NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
 
-LISTS_SHARE = 0.2
-"""Part of the time limit that the first schedules may take, where lists are slow."""
+LARGEST = 10_000
+"""Options in a model of all calls, at most: to build a larger one takes longer than it is worth."""
+
+RARELY = 5
+"""After how many tests without an answer in a row they become rare, one in so many turns."""
 
 BOUNDS_SHARE = 0.1
 """Part of the time limit that the preemptive relaxation may take."""
@@ -47,6 +48,7 @@ class Found:
     objective_source, bound_source : str
         What found them.
     seconds : float
+        On the clock.
     tests : int
         Runs of CP-SAT.
     """
@@ -61,27 +63,25 @@ class Found:
 
 
 class Search:
-    """One search; `run` does it."""
+    """One search, which improves `first` within what is left of the clock; `run` does it."""
 
-    def __init__(
-        self, problem: SchedulingProblem, options: SearchOptions, report: Report | None = None
-    ) -> None:
-        self.problem = problem
-        self.windows = Windows(problem)
-        self.clock = Clock(options)
-        self.rng = np.random.default_rng(options.seed)
-        self.best = Incumbent(self.windows)
+    def __init__(self, first: Incumbent, clock: Clock, report: Report | None = None) -> None:
+        self.problem = first.problem
+        self.windows = first.windows
+        self.clock = clock
+        self.rng = np.random.default_rng(clock.options.seed)
+        self.best = first
         self.bound = self.windows.critical_path_bound()
         self.bound_source = "critical path"
-        self._annealer = Annealer(self.best, options.seed)
+        self._annealer = Annealer(self.best, clock.options.seed)
         self.tests = 0
-        self._rounds = 0
+        self._building_s = {"all": 0.0, "neighbourhood": 0.0}
+        self._rounds = self._turns = self._unanswered = 0
         self._report = report
 
     def run(self) -> Found:
         """Return what the time limit allows."""
         limit = self.clock.options.time_limit_s
-        first_schedules(self.windows, self.best, lambda: self.clock.spent_s > LISTS_SHARE * limit)
         self._tell()
         if not (self.closed or self.clock.options.deterministic):
             # Its searches look at the time, so that deterministic runs do without.
@@ -98,9 +98,11 @@ class Search:
             if len(self.problem.calls) <= WHOLE and gap < NEAR:
                 self._minimise(4.0 * step)
             else:
-                share = self._bisect(step, share)
+                if self._unanswered < RARELY or self._turns % RARELY == 0:
+                    share = self._bisect(step, share)
                 if not self.closed:
                     self._improve(step)
+            self._turns += 1
             step *= 1.2
             self._tell()
         return Found(
@@ -130,6 +132,7 @@ class Search:
         """Test an α between bound and incumbent; return where to test next, as a share."""
         alpha = self.bound + share * (self.best.value - self.bound)
         outcome = self._test(alpha, False, seconds)
+        self._unanswered = self._unanswered + 1 if outcome is None else 0
         if outcome is None:
             # Nearer to the bound the windows are tighter, and the answer comes sooner.
             return max(share / 2.0, 1.0 / 64.0)
@@ -138,7 +141,11 @@ class Search:
     def _test(self, alpha: float, strict: bool, seconds: float) -> bool | None:
         """Return whether a schedule keeps α, or None; move incumbent or bound accordingly."""
         scope = Scope(self.windows, alpha, strict)
-        reply = ask(scope, self.clock.effort(seconds), self.best.timetable)
+        if not scope.hopeless and (scope.choices > LARGEST or not self._in_time("all")):
+            return None
+        began, effort = self.clock.spent_s, self.clock.effort(seconds)
+        reply = ask(scope, effort, self.best.timetable)
+        self._built("all", began + effort.seconds)
         self.clock.charge(reply)
         self.tests += 1
         if reply.placed is not None:
@@ -166,15 +173,28 @@ class Search:
 
     def _improve(self, seconds: float) -> None:
         """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
-        self._anneal(0.5 * seconds)
+        small = len(self.problem.calls) <= WHOLE
+        self._anneal(0.5 * seconds if small else seconds)
         self._rounds += 1
-        if len(self.problem.calls) <= WHOLE and not self.closed and self._rounds % 3 == 0:
+        if small and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)
-        until = self.clock.spent_s + seconds
-        while self.clock.spent_s < until and not self.closed and self.clock.left_s > 0.05:
+        until = self.clock.spent_s + (seconds if small else 0.5 * seconds)
+        while self.clock.spent_s < until and not self.closed and self._in_time("neighbourhood"):
+            began = self.clock.spent_s
             reply = improve_once(self.windows, self.best, self.rng, self.clock)
+            self._built("neighbourhood", began + SECONDS)
             self.tests += 1
             self.clock.charge(reply)
+
+    def _in_time(self, model: str) -> bool:
+        """Return whether there is time to build such a model and look at it."""
+        return self.clock.left_s > self._building_s[model] + 0.05
+
+    def _built(self, model: str, expected_s: float) -> None:
+        """Note how long it took to build a model of this sort, besides the search in it."""
+        if not self.clock.options.deterministic:
+            over = self.clock.spent_s - expected_s
+            self._building_s[model] = max(self._building_s[model], over)
 
     def _anneal(self, seconds: float) -> None:
         seconds = min(seconds, self.clock.left_s)

@@ -10,7 +10,7 @@ from hexsolve.models.latency import prefill_work
 from hexsolve.models.schedule import ScheduleTimes
 from hexsolve.models.simulation.clock import SECOND, StepClock, prefill_ticks
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
-from hexsolve.models.workflow import Workflow
+from hexsolve.models.workflow import Call, Workflow
 from hexsolve.solver.optimum.sharing import Sharing
 
 _SLACK = 1e-6
@@ -18,7 +18,7 @@ _SLACK = 1e-6
 
 
 class CallTimes:
-    """The times of one workflow's calls."""
+    """The times of one workflow's prefills and transfers."""
 
     def __init__(
         self,
@@ -32,21 +32,15 @@ class CallTimes:
         self.workflow = workflow
         self.sharing = sharing
         self.optimistic = times.mode == "optimistic"
-        self.batch = 1 if self.optimistic else times.decode_batch
         sizes = [
             round(cluster.instances[p].performance.kv_bytes_per_token)
             for p in cluster.with_role("prefill")
         ]
         self._token_bytes = min(sizes) if self.optimistic else max(sizes)
-        self._clocks = {
-            d: StepClock(cluster.instances[d].performance.decode)
-            for d in cluster.with_role("decode")
-        }
 
     def ticks(self, seconds: float) -> int:
-        """Return a duration in ticks, rounded up or, if optimistic, down."""
-        ticks = seconds / self.times.grid_s - _SLACK
-        return max(0, math.floor(ticks) if self.optimistic else math.ceil(ticks))
+        """Return a duration in ticks; see `ticks`."""
+        return ticks(self.times, seconds)
 
     def release(self, index: int) -> int:
         """Return when a call without parents is ready."""
@@ -94,14 +88,31 @@ class CallTimes:
         speed = max(1, round(self.cluster.instances[row].nic_bandwidth))
         return self.ticks(self.cluster.transfer_latency_s + size / speed)
 
-    def decode(self, index: int, d: int) -> int:
-        """Return the time of all decode steps on d, in a batch of calls equal to this one."""
-        call = self.workflow.calls[index]
+
+class DecodeTimes:
+    """The times of decode steps in batches of `times.decode_batch` calls; optimistic: of one."""
+
+    def __init__(self, cluster: SimulatedCluster, times: ScheduleTimes) -> None:
+        self._times = times
+        self._batch = 1 if times.mode == "optimistic" else times.decode_batch
+        self._clocks = {
+            d: StepClock(cluster.instances[d].performance.decode)
+            for d in cluster.with_role("decode")
+        }
+
+    def all_steps(self, call: Call, d: int) -> int:
+        """Return the ticks of all decode steps on d, in a batch of calls equal to this one."""
         steps = call.output_tokens - 1
         clock = self._clocks[d]
-        first = clock.base(self.batch) + clock.slope * self.batch * call.prompt_tokens
-        growth = clock.slope * self.batch
-        return self.ticks((steps * first + growth * (steps * (steps - 1) // 2)) / SECOND)
+        first = clock.base(self._batch) + clock.slope * self._batch * call.prompt_tokens
+        growth = clock.slope * self._batch
+        return ticks(self._times, (steps * first + growth * (steps * (steps - 1) // 2)) / SECOND)
+
+
+def ticks(times: ScheduleTimes, seconds: float) -> int:
+    """Return a duration in ticks, rounded up or, if optimistic, down."""
+    exact = seconds / times.grid_s - _SLACK
+    return max(0, math.floor(exact) if times.mode == "optimistic" else math.ceil(exact))
 
 
 def batch_share(spec: SimulatedInstance, new: int, cached: int) -> float:

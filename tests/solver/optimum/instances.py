@@ -13,8 +13,11 @@ from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.status import Limit, derive_status, relative_gap
 from hexsolve.models.workflow import Workflow
+from hexsolve.solver.optimum.clock import Clock, SearchOptions
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.problem import SchedulingProblem, build_problem
+from hexsolve.solver.optimum.search import Found, Search
+from hexsolve.solver.optimum.start import Incumbent, first_schedules
 from hexsolve.solver.optimum.timetable import Timetable, scheduled_calls, value
 from hexsolve.solver.optimum.windows import Windows
 from tests.simulation.scenarios import largest_call, random_cluster, random_workflow
@@ -51,6 +54,13 @@ def problem_of(
 def list_schedule(problem: SchedulingProblem, seed: int = 0) -> Timetable:
     rng = random.Random(seed)
     return ListScheduler(problem).schedule([rng.random() for _ in problem.calls])
+
+
+def search(problem: SchedulingProblem, options: SearchOptions) -> Found:
+    """Search from the first schedules of all rules."""
+    first = Incumbent(Windows(problem))
+    first_schedules(first)
+    return Search(first, Clock(options)).run()
 
 
 def as_schedule(

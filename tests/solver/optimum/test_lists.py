@@ -1,19 +1,29 @@
-"""The first start with room in a pool, against every tick; and lists that are cut short."""
+"""Compiled list scheduling against the plain one, and that against every tick."""
 
-from hypothesis import given
+import random
+
+import numpy as np
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from hexsolve.solver.optimum.lists import _Pool
+from hexsolve.models.check.schedule import check_schedule
+from hexsolve.solver.optimum.lists import ListScheduler
+from hexsolve.solver.optimum.placing import place_all
+from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
+from hexsolve.solver.optimum.timetable import Placed
 from hexsolve.solver.optimum.windows import Windows
-from tests.solver.optimum.instances import problem_of, random_instance
+from tests.solver.optimum.instances import as_schedule, problem_of, random_instance
+from tests.solver.optimum.plain_lists import PlainLists, Pool
+
+MODES = st.sampled_from(["nominal", "optimistic"])
 
 USES = st.lists(
     st.tuples(st.integers(0, 20), st.integers(1, 8), st.integers(0, 5)), min_size=1, max_size=12
 )
 
 
-def fits(pool: _Pool, begin: int, end: int, tokens: int) -> bool:
+def fits(pool: Pool, begin: int, end: int, tokens: int) -> bool:
     """Whether there is room at every tick."""
     for tick in range(begin, end):
         sizes = [size for b, e, size in pool.uses if b <= tick < e]
@@ -33,13 +43,74 @@ def fits(pool: _Pool, begin: int, end: int, tokens: int) -> bool:
 def test_the_earliest_start_is_the_first_tick_with_room(
     uses: list[tuple[int, int, int]], limit: int, room: int, ready: int, spans: int, tokens: int
 ) -> None:
-    pool = _Pool(limit, room)
+    pool = Pool(limit, room)
     for begin, length, size in uses:
         start = pool.earliest(begin, length, size)
         assert fits(pool, start, start + length, size)
         pool.take(start, start + length, size)
     expected = next(tick for tick in range(ready, 1000) if fits(pool, tick, tick + spans, tokens))
     assert pool.earliest(ready, spans, tokens) == expected
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 10**9), mode=MODES, batch=st.integers(1, 6))
+def test_compiled_lists_are_plain_lists(seed: int, mode: str, batch: int) -> None:
+    cluster, workflows = random_instance(seed, workflows=8)
+    problem = problem_of(cluster, workflows, mode=mode, decode_batch=batch)
+    plain, compiled = PlainLists(problem), ListScheduler(problem)
+    assert plain.holds == compiled.flat.prompts_bind
+    event(f"prompts bind: {plain.holds}")
+    rng = random.Random(seed)
+    for _ in range(4):
+        keys = [rng.random() for _ in problem.calls]
+        made = plain.schedule(keys)
+        assert compiled.schedule(keys) == made
+        fixed = some_with_ancestors(problem, made, rng)
+        keys = [rng.random() for _ in problem.calls]
+        assert compiled.schedule(keys, fixed) == plain.schedule(keys, fixed)
+
+
+def some_with_ancestors(
+    problem: SchedulingProblem, timetable: list[Placed], rng: random.Random
+) -> dict[int, Placed]:
+    """Calls drawn one by one, those whose parents are not drawn left out."""
+    drawn: dict[int, Placed] = {}
+    for c, call in enumerate(problem.calls):
+        if all(parent in drawn for parent, _ in call.parents) and rng.random() < 0.6:
+            drawn[c] = timetable[c]
+    return drawn
+
+
+def test_prompts_delay_calls_in_many_random_instances() -> None:
+    """So that the comparison above is about them."""
+    delayed = 0
+    for seed in range(60):
+        cluster, workflows = random_instance(seed, workflows=8)
+        problem = problem_of(cluster, workflows)
+        compiled = ListScheduler(problem)
+        keys = np.random.default_rng(seed).random(len(problem.calls))
+        arguments = (keys, np.full(keys.size, -1), compiled.nothing)
+        rows = place_all(compiled.flat, *arguments)
+        roomy = compiled.flat._replace(prompts_bind=False)
+        delayed += not np.array_equal(rows, place_all(roomy, *arguments))
+    assert delayed > 10
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**9), mode=MODES)
+def test_bound_to_any_decode_instances_schedules_pass_the_checker(seed: int, mode: str) -> None:
+    cluster, workflows = random_instance(seed, workflows=8)
+    problem = problem_of(cluster, workflows, mode=mode)
+    rng = np.random.default_rng(seed)
+    keys = rng.random(len(problem.calls))
+    wanted = rng.integers(-1, len(problem.decode_rows), keys.size)
+    compiled = ListScheduler(problem)
+    timetable = compiled.timetable(place_all(compiled.flat, keys, wanted, compiled.nothing))
+    for call, row, d in zip(problem.calls, timetable, wanted, strict=True):
+        column = problem.decode_rows[d]
+        if d >= 0 and any(column == each for each, _ in call.decodes):
+            assert row.d == column
+    assert check_schedule(cluster, workflows, as_schedule(problem, workflows, timetable)) == []
 
 
 def test_lists_stop_when_it_is_enough() -> None:
@@ -52,6 +123,6 @@ def test_lists_stop_when_it_is_enough() -> None:
         return len(asked) == 2
 
     incumbent = Incumbent(windows)
-    first_schedules(windows, incumbent, enough)
+    first_schedules(incumbent, enough)
     assert len(asked) == 2
     assert len(incumbent.timetable) == len(windows.problem.calls)

@@ -11,9 +11,8 @@ from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from hexsolve.solver.optimum.clock import SearchOptions
 from hexsolve.solver.optimum.replay import replay
-from hexsolve.solver.optimum.search import Search
 from hexsolve.solver.optimum.timetable import scheduled_calls
-from tests.solver.optimum.instances import list_schedule, problem_of, random_instance
+from tests.solver.optimum.instances import list_schedule, problem_of, random_instance, search
 
 POLICIES = ("workflow-fcfs+least-work", "llf+earliest-completion", "sjf+round-robin")
 
@@ -25,7 +24,7 @@ def test_no_simulated_run_beats_the_optimistic_bound(block: int) -> None:
         cluster, workflows = random_instance(seed)
         cluster = cluster.model_copy(update={"admission": "predicted"})
         problem = problem_of(cluster, workflows, mode="optimistic", grid_s=0.03125)
-        bound = Search(problem, SearchOptions(time_limit_s=0.5)).run().bound
+        bound = search(problem, SearchOptions(time_limit_s=0.5)).bound
         horizons = standalone_horizons(cluster, workflows)
         for name in POLICIES:
             policy = make_policy(name, PolicyOptions(None, seed))

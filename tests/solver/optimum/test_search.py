@@ -10,7 +10,6 @@ from hexsolve.solver.optimum.clock import SearchOptions
 from hexsolve.solver.optimum.cpsat.model import Effort, ask
 from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.problem import SchedulingProblem
-from hexsolve.solver.optimum.search import Search
 from hexsolve.solver.optimum.timetable import value
 from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import (
@@ -18,6 +17,7 @@ from tests.solver.optimum.instances import (
     list_schedule,
     problem_of,
     random_instance,
+    search,
 )
 from tests.solver.optimum.oracle import Oracle
 
@@ -49,7 +49,7 @@ def test_the_search_finds_what_brute_force_finds(objective: str, mode: str) -> N
     for seed in range(0, 25_000, 1000):
         problem, workflows = tiny(seed, objective, mode)
         best = Oracle(problem).run()
-        found = Search(problem, OPTIONS).run()
+        found = search(problem, OPTIONS)
         assert found.objective == pytest.approx(best, rel=1e-9), seed
         assert found.bound == pytest.approx(best, rel=1e-6), seed
         assert (
@@ -86,7 +86,7 @@ def test_bound_and_optimum_lie_below_every_list_schedule(
 ) -> None:
     cluster, workflows = random_instance(seed)
     problem = problem_of(cluster, workflows, objective, mode=mode)
-    found = Search(problem, SearchOptions(time_limit_s=1.0)).run()
+    found = search(problem, SearchOptions(time_limit_s=1.0))
     assert found.bound <= found.objective * (1 + 1e-9)
     assert (
         check_schedule(cluster, workflows, as_schedule(problem, workflows, found.timetable)) == []
@@ -110,5 +110,5 @@ def test_the_hint_is_complete_and_allowed(seed: int, mode: str) -> None:
 def test_one_worker_and_counted_work_repeat() -> None:
     cluster, workflows = random_instance(5, workflows=8)
     options = SearchOptions(time_limit_s=4.0, deterministic=True, seed=3)
-    runs = [Search(problem_of(cluster, workflows), options).run() for _ in range(2)]
+    runs = [search(problem_of(cluster, workflows), options) for _ in range(2)]
     assert runs[0] == runs[1]

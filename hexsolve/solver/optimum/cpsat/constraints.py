@@ -1,5 +1,7 @@
 """Constraints of the scheduling model, named as the checker's rules."""
 
+from itertools import pairwise
+
 from ortools.sat.python import cp_model
 
 from hexsolve.solver.optimum.cpsat.scope import Scope
@@ -178,7 +180,7 @@ def equal_instances(model: cp_model.CpModel, scope: Scope, v: Variables) -> None
 
     Relabelling equal instances by their first use leads to such a schedule.
     """
-    if not scope.located and not scope.prompts_bind:
+    if scope.around is not None or not (scope.located or scope.prompts_bind):
         return
     ranks: dict[int, int] = {}
     seen: dict[int, int] = {}
@@ -190,3 +192,24 @@ def equal_instances(model: cp_model.CpModel, scope: Scope, v: Variables) -> None
         for uses, option in zip(v.chosen[c], scope.prefills[c], strict=True):
             if ranks[option.p] > k:
                 model.add(uses == 0)
+
+
+def order_of_others(model: cp_model.CpModel, scope: Scope, v: Variables) -> None:
+    """``s_b ≥ s_a + occupied_a`` of calls a before b on p that a neighbourhood does not free."""
+    if scope.around is None:
+        return
+    free, frozen, timetable = scope.around.free, scope.around.frozen, scope.around.timetable
+    rows: dict[int, list[int]] = {}
+    for c in scope.calls:
+        # What takes no time may start while another call is prefilled.
+        if c not in free and timetable[c].option.occupied:
+            rows.setdefault(timetable[c].option.p, []).append(c)
+    for calls in rows.values():
+        calls.sort(key=lambda c: timetable[c].start)
+        for before, after in pairwise(calls):
+            if before in frozen and after in frozen:
+                continue
+            of = scope.problem.calls
+            if not v.keep or of[before].workflow == of[after].workflow:
+                spans = timetable[before].option.occupied
+                model.add(v.start[after] >= v.start[before] + spans)

@@ -1,5 +1,6 @@
 """Energetic reasoning as linear constraints on where calls run; redundant, but seen by the LP."""
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ from hexsolve.solver.optimum.cpsat.variables import Variables
 
 POINTS = 24
 """Beginnings, and ends, of the intervals of a group of instances, at most."""
+
+ENTRIES = 1_000_000
+"""Coefficients of the rows of a group, at most: with many choices there are fewer intervals."""
 
 
 class Resource(NamedTuple):
@@ -35,8 +39,9 @@ def energy(model: cp_model.CpModel, scope: Scope, v: Variables) -> None:
     for resource in (*_prefills(scope, v), *_decodes(scope, v)):
         if len(resource.chosen) <= resource.places:
             continue
-        for begin in _spread(resource.earliest):
-            for end in _spread(resource.latest_end):
+        points = min(POINTS, max(2, math.isqrt(ENTRIES // len(resource.chosen))))
+        for begin in _spread(resource.earliest, points):
+            for end in _spread(resource.latest_end, points):
                 if end <= begin:
                     continue
                 least = _least_ticks(resource, begin, end)
@@ -59,11 +64,11 @@ def _least_ticks(resource: Resource, begin: int, end: int) -> Ints:
     return positive
 
 
-def _spread(points: Ints) -> list[int]:
-    """Return distinct points, thinned evenly to `POINTS`."""
+def _spread(points: Ints, most: int) -> list[int]:
+    """Return distinct points, thinned evenly to `most`."""
     distinct = np.unique(points)
-    if distinct.size > POINTS:
-        distinct = distinct[np.linspace(0, distinct.size - 1, POINTS).round().astype(np.int64)]
+    if distinct.size > most:
+        distinct = distinct[np.linspace(0, distinct.size - 1, most).round().astype(np.int64)]
     return [int(point) for point in distinct]
 
 

@@ -1,7 +1,7 @@
 """The model put together, hinted with a complete schedule, solved, and read back."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Set
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
@@ -23,6 +23,7 @@ FAMILIES = (
     constraints.decode_slots_and_kv,
     constraints.prefill_kv,
     constraints.equal_instances,
+    constraints.order_of_others,
 )
 
 
@@ -66,7 +67,6 @@ def ask(
     effort: Effort,
     hint: Timetable | None = None,
     minimise_from: float | None = None,
-    restrict: Callable[[cp_model.CpModel, Variables], None] | None = None,
     fix_hint: bool = False,
 ) -> Reply:
     """Return what CP-SAT finds within `scope`.
@@ -79,8 +79,6 @@ def ask(
         Gives every variable its first value.
     minimise_from : float, optional
         Minimise α, which is known to be at least this; left out, any schedule will do.
-    restrict : callable, optional
-        Adds constraints to the hinted model: a neighbourhood.
     fix_hint : bool
         Let every variable keep its hint: is it a solution?
     """
@@ -90,21 +88,19 @@ def ask(
     v = make_variables(model, scope)
     for family in FAMILIES:
         family(model, scope, v)
-    if restrict is None:
+    if scope.around is None:
         energy(model, scope, v)
     if minimise_from is not None:
         largest_slowdown(model, scope, v, minimise_from)
     if hint is not None:
         add_hint(model, scope, v, hint)
-    if restrict is not None:
-        restrict(model, v)
     solver = cp_model.CpSolver()
     parameters = solver.parameters
     parameters.num_workers = effort.workers
     parameters.random_seed = effort.seed
     # The LP is for the energy of optional calls. A neighbourhood has few choices, and is done
     # sooner without.
-    parameters.linearization_level = 1 if restrict is None else 0
+    parameters.linearization_level = 1 if scope.around is None else 0
     parameters.use_overload_checker_in_cumulative = True
     # Slots are what binds: drawn cases that stayed open in 5 s of a core close in half a second.
     parameters.use_timetable_edge_finding_in_cumulative = True
@@ -135,7 +131,10 @@ def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetabl
         w: max(hint[c].finish for c in problem.of(w)) <= end for w, end in scope.deadline.items()
     }
     same = _first_use(scope, hint, kept)
+    frozen: Set[int] = frozenset() if scope.around is None else scope.around.frozen
     for c in scope.calls:
+        if c in frozen:
+            continue
         placed, call = hint[c], problem.calls[c]
         there = kept[call.workflow] or not v.keep
         p = scope.rows[scope.row_of[same[placed.option.p]]][0]
@@ -165,6 +164,8 @@ def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetabl
 
 def _first_use(scope: Scope, hint: Timetable, kept: dict[int, bool]) -> dict[int, int]:
     """Return for each prefill instance the one to take its place; see `equal_instances`."""
+    if scope.around is not None:
+        return {p: p for p in scope.problem.prefill_rows}
     kinds = scope.problem.kinds
     free: dict[int, list[int]] = {}
     for p in scope.problem.prefill_rows:

@@ -1,14 +1,40 @@
 """What one CP-SAT model covers: a limit on α, the workflows that can keep it, and their windows."""
 
+from dataclasses import dataclass
+
 from hexsolve.solver.optimum.problem import Prefill, ProblemCall, SchedulingProblem
+from hexsolve.solver.optimum.timetable import Placed, Timetable
 from hexsolve.solver.optimum.windows import Windows
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbourhood:
+    """The calls that are scheduled anew; all others keep their instances.
+
+    Attributes
+    ----------
+    timetable : Timetable
+        The schedule to improve.
+    free : frozenset of int
+        Calls that may run anywhere at any time.
+    frozen : frozenset of int
+        Calls that keep their times, too.
+    """
+
+    timetable: Timetable
+    free: frozenset[int]
+    frozen: frozenset[int]
 
 
 class Scope:
     """The question whether all but `problem.spare` workflows can have a slowdown of at most α.
 
+    In a neighbourhood, workflows that its timetable spares stay so, unless all their calls are
+    free, and equal prefill instances are kept apart.
+
     Attributes
     ----------
+    around : Neighbourhood or None
     deadline : dict of int to int
         Latest finish of the workflows that can keep α at all; the others must be spared.
     spare : int
@@ -25,12 +51,24 @@ class Scope:
         Groups of interchangeable prefill and decode instances by group number.
     """
 
-    def __init__(self, windows: Windows, alpha: float, strict: bool = False) -> None:
+    def __init__(
+        self,
+        windows: Windows,
+        alpha: float,
+        strict: bool = False,
+        around: Neighbourhood | None = None,
+    ) -> None:
         problem = self.problem = windows.problem
         self.windows = windows
         self.alpha = alpha
+        self.around = around
         limits = [problem.deadline(w, alpha, strict) for w in range(problem.workflows)]
         self.deadline = {w: end for w, end in enumerate(limits) if windows.end[w] <= end}
+        if around is not None:
+            for w, end in list(self.deadline.items()):
+                late = max(around.timetable[c].finish for c in problem.of(w)) > end
+                if late and not around.free.issuperset(problem.of(w)):
+                    del self.deadline[w]
         self.spare = problem.spare - (problem.workflows - len(self.deadline))
         self.calls = [c for w in self.deadline for c in problem.of(w)]
         self.located = any(o.source >= 0 for c in self.calls for o in problem.calls[c].prefills)
@@ -42,7 +80,8 @@ class Scope:
         self.prompts_bind = sum(problem.calls[c].prefill_kv for c in self.calls) > min(
             problem.prefill_room[p] for p in problem.prefill_rows
         )
-        self.row_of = _groups(problem, problem.prefill_rows, self.located or self.prompts_bind)
+        apart = self.located or self.prompts_bind or around is not None
+        self.row_of = _groups(problem, problem.prefill_rows, apart)
         self.column_of = _groups(problem, problem.decode_rows, self.kv_binds)
         self.rows = _members(self.row_of)
         self.columns = _members(self.column_of)
@@ -52,7 +91,24 @@ class Scope:
         self.decodes: dict[int, list[tuple[int, int]]] = {}
         self.latest: dict[int, int] = {}
         for c in self.calls:
-            self._options(c, problem.calls[c])
+            if around is None or c in around.free:
+                self._options(c, problem.calls[c])
+            else:
+                self._option_of(c, around.timetable[c])
+
+    def _option_of(self, c: int, placed: Placed) -> None:
+        """Keep the option that the call has."""
+        call = self.problem.calls[c]
+        room = self.deadline[call.workflow] - self.windows.tail[c]
+        option, spans = placed.option, dict(call.decodes)
+        self.prefills[c] = [option]
+        self.decodes[c] = []
+        rest = 0
+        if placed.d >= 0:
+            column = self.columns[self.column_of[placed.d]][0]
+            self.decodes[c].append((column, spans[column]))
+            rest = call.lag(option.p, column) + spans[column]
+        self.latest[c] = room - rest - option.lead
 
     def _options(self, c: int, call: ProblemCall) -> None:
         """Keep one option per group of instances, if it can end in time."""
@@ -79,6 +135,11 @@ class Scope:
         ]
         self.prefills[c] = prefills
         self.latest[c] = max(ends, default=-1)
+
+    @property
+    def choices(self) -> int:
+        """How many options there are in all: the size of the model."""
+        return sum(len(self.prefills[c]) + len(self.decodes[c]) for c in self.calls)
 
     @property
     def hopeless(self) -> bool:

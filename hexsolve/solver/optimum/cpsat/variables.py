@@ -1,10 +1,12 @@
 """Variables of the scheduling model."""
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from ortools.sat.python import cp_model
 
 from hexsolve.solver.optimum.cpsat.scope import Scope
+from hexsolve.solver.optimum.timetable import Placed
 
 Linear = cp_model.LinearExpr
 
@@ -45,8 +47,13 @@ def make_variables(model: cp_model.CpModel, scope: Scope) -> Variables:
     problem, windows = scope.problem, scope.windows
     if scope.spare > 0:
         v.keep = {w: model.new_bool_var(f"k{w}") for w in scope.deadline}
+    frozen: Set[int] = frozenset() if scope.around is None else scope.around.frozen
     for c in scope.calls:
         call = problem.calls[c]
+        if c in frozen:
+            assert scope.around is not None
+            _freeze(model, v, c, scope.around.timetable[c])
+            continue
         room = scope.deadline[call.workflow] - windows.tail[c]
         v.start[c] = model.new_int_var(windows.head[c], scope.latest[c], f"s{c}")
         v.chosen[c] = [model.new_bool_var(f"x{c},{o.p},{o.source}") for o in scope.prefills[c]]
@@ -62,3 +69,13 @@ def make_variables(model: cp_model.CpModel, scope: Scope) -> Variables:
         else:
             v.sent[c] = model.new_int_var(windows.head[c], room, f"t{c}")
     return v
+
+
+def _freeze(model: cp_model.CpModel, v: Variables, c: int, placed: Placed) -> None:
+    """Give a call the options and times that it has."""
+    v.start[c] = model.new_constant(placed.start)
+    v.finish[c] = model.new_constant(placed.finish)
+    v.prefilled[c] = model.new_constant(placed.prefilled)
+    v.sent[c] = model.new_constant(placed.sent) if placed.d >= 0 else v.prefilled[c]
+    v.chosen[c] = [model.new_constant(1)]
+    v.decoded[c] = [model.new_constant(1)] if placed.d >= 0 else []

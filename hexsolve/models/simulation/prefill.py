@@ -118,6 +118,8 @@ class PrefillInstance:
             return None
         self.queue_changed = True
         ticks = self.clock.ticks(tokens, double_work)
+        for call, _ in batch:
+            call.prefill_end = now + ticks
         occupied = -(-ticks // self.pp)
         self.busy += occupied
         self.free_at = now + occupied

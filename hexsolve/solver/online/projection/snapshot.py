@@ -138,18 +138,22 @@ def bound_calls(view: ClusterView, machines: Machines) -> tuple[Bound, list[Reve
     )
 
 
-_Key = tuple[int, int, tuple[int, ...]]
+_Key = tuple[int, int, tuple[int, ...], int]
 
 
 class CacheRows:
     """What each waiting call lacks on each server, looked up again only every `refresh_s`.
 
     A call's parents are complete when it is revealed, so what is cached of its prompt changes
-    afterwards only by eviction and by siblings.
+    afterwards only by eviction and by siblings. A pool that cannot hold what the call is predicted
+    to grow to is not offered as long as one can: the call would be preempted there, and its prompt
+    computed again elsewhere.
     """
 
     def __init__(self, view: ClusterView, machines: Machines, refresh_s: float = 1.0) -> None:
         self._view = view
+        self._pairs = machines.pairs
+        self._pool = machines.pool
         self._prefills = [int(number) for number in machines.prefill_numbers]
         self._decodes = [int(number) for number in machines.decode_numbers]
         self._refresh_s = refresh_s
@@ -167,7 +171,9 @@ class CacheRows:
         """Return (P,) new and (D,) missing tokens, −1 where the call cannot go."""
         known = self._rows.get(call.number)
         now = self._view.now_s
-        key = (call.attempt, call.length, call.forbidden)
+        # What a decode server holds in the end: the last token is never read.
+        grown = call.length + call.remaining_output - 1
+        key = (call.attempt, call.length, call.forbidden, grown)
         if known is not None and now - known[0] < self._refresh_s and known[1] == key:
             return known[2], known[3]
         view, length = self._view, call.length
@@ -183,6 +189,9 @@ class CacheRows:
                 missing[column] = length - view.instances[number].cached_tokens(call)
             else:
                 missing[column] = -1
+        within = (missing >= 0) & (self._pool >= grown)
+        if (self._pairs[new >= 0] & within).any():
+            missing[~within] = -1
         self._rows[call.number] = (now, key, new, missing)
         return new, missing
 

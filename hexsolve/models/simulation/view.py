@@ -48,6 +48,12 @@ class InstanceView:
         return 0 if isinstance(instance, DecodeInstance) else instance.pending_tokens
 
     @property
+    def pending_pairs(self) -> float:
+        """Token pairs of attention of queued calls, ``Σ n·(h + n/2)``, likewise."""
+        instance = self._instance
+        return 0.0 if isinstance(instance, DecodeInstance) else instance.pending_work / 2
+
+    @property
     def pending_output(self) -> int:
         """Predicted output of all calls bound to this decode or mixed instance, tokens."""
         instance = self._instance

@@ -9,6 +9,7 @@ from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import can_take
 from hexsolve.models.simulation.links import MICRO
 from hexsolve.models.simulation.mixed import MixedInstance
+from hexsolve.models.simulation.own_prefix import own_prefix
 from hexsolve.models.simulation.prefill import PrefillInstance
 
 if TYPE_CHECKING:
@@ -223,6 +224,13 @@ class ClusterView:
         sent = (call.flow_micros / rate + call.flow_picos / rate / MICRO) / MICRO
         begun = (call.flow_since - self._simulation.now) / SECOND
         return max(0.0, begun + sent + self.cluster.transfer_latency_s)
+
+    def own_prefix(self, call: RevealedCall) -> tuple[int, int]:
+        """Return the tokens of the prompt that its own workflow has prefilled, and held at decode.
+
+        Whether or not they are cached now; see `hexsolve.models.simulation.own_prefix`.
+        """
+        return own_prefix(self._simulation.tree, call)
 
     def can_prefill(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can be prefilled on instance `number`."""

@@ -60,9 +60,9 @@ class RevealedCall:
         Instances it is placed on; −1 before. Equal for a mixed instance.
     forbidden : tuple of int
         Instances whose pool proved too small for it.
-    revealed, prefill_start, first_token, landed, finished : int
+    revealed, prefill_start, prefill_end, first_token, landed, finished : int
         When that happened, ticks; −1 if it has not. After a preemption the latest time, except
-        `first_token`.
+        `first_token`. `prefill_end` is known from the start of a batch on.
     """
 
     # Class attributes are the initial values: most calls never change most of them.

@@ -70,6 +70,10 @@ class DecodeInstance(SteppingInstance):
             self.promise_waiting += promise
             missing = length - pool.hold(number, length)
             call.transferred += missing
+            if not missing:
+                # No flow begins that would do this.
+                call.flow_micros = call.flow_picos = call.flow_rate = 0
+                call.flow_since = now
             call.stage = TRANSFER
             admitted.append((call, missing))
         return admitted

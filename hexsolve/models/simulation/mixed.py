@@ -7,7 +7,7 @@ from mypy_extensions import mypyc_attr
 from hexsolve.models.simulation.calls import PREFILLING, QUEUED, RevealedCall
 from hexsolve.models.simulation.cluster import SimulatedInstance
 from hexsolve.models.simulation.pool import KVPool
-from hexsolve.models.simulation.prefill import Entry
+from hexsolve.models.simulation.prefill import Entry, expected_work
 from hexsolve.models.simulation.stepping import SteppingInstance
 
 
@@ -20,6 +20,7 @@ class MixedInstance(SteppingInstance):
         "chunks",
         "filling",
         "pending_tokens",
+        "pending_work",
         "preempted",
         "promises",
         "queue",
@@ -30,7 +31,7 @@ class MixedInstance(SteppingInstance):
         self.promises = promises
         self.queue: list[Entry] = []
         self.filling: list[RevealedCall] = []
-        self.pending_tokens = 0
+        self.pending_tokens = self.pending_work = 0
         self.preempted: list[tuple[RevealedCall, bool]] = []
         self.chunks: list[tuple[RevealedCall, int]] = []
         self._arrivals = False
@@ -43,6 +44,7 @@ class MixedInstance(SteppingInstance):
         new = length - self.pool.match(call.number, length)
         call.expected_new = new if new else 1
         self.pending_tokens += call.expected_new
+        self.pending_work += expected_work(call)
         self._arrivals = True
         heappush(self.queue, (call.priority, call.sequence, call.ticket, call))
 
@@ -50,6 +52,7 @@ class MixedInstance(SteppingInstance):
         """Forget a queued call."""
         call.ticket += 1
         self.pending_tokens -= call.expected_new
+        self.pending_work -= expected_work(call)
 
     def expect(self, outputs: list[int], cut: bool) -> int:
         """Let the running calls end after `outputs` tokens; a step with chunks stays one step."""
@@ -111,7 +114,7 @@ class MixedInstance(SteppingInstance):
         self.queue.clear()
         self.filling.clear()
         self.chunks.clear()
-        self.pending_tokens = 0
+        self.pending_tokens = self.pending_work = 0
         self._arrivals = False
 
     # ------------------------------------------------------------------ forming a step
@@ -184,6 +187,7 @@ class MixedInstance(SteppingInstance):
                 break
             heappop(queue)
             self.pending_tokens -= call.expected_new
+            self.pending_work -= expected_work(call)
             self.admitted += 1
             self.filling.append(call)
             call.stage = PREFILLING

@@ -13,6 +13,12 @@ from hexsolve.models.simulation.pool import KVPool
 Entry = tuple[float, int, int, RevealedCall]
 
 
+def expected_work(call: RevealedCall) -> int:
+    """Return ``n(2h + n)`` of a queued call, with the cache as it was when it was queued."""
+    new: int = call.expected_new
+    return new * (2 * call.length - new)
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class PrefillInstance:
     """State of a prefill instance; the engine calls `enqueue`, `start` and `finish`."""
@@ -26,6 +32,7 @@ class PrefillInstance:
         "next_batch",
         "number",
         "pending_tokens",
+        "pending_work",
         "pool",
         "pp",
         "queue",
@@ -46,7 +53,7 @@ class PrefillInstance:
         self.pool = pool
         self.queue: list[Entry] = []
         self.queue_changed = False
-        self.pending_tokens = 0
+        self.pending_tokens = self.pending_work = 0
         self.batches: dict[int, list[tuple[RevealedCall, int]]] = {}
         self.next_batch = 0
         self.free_at = 0
@@ -61,6 +68,7 @@ class PrefillInstance:
         new = length - self.pool.match(call.number, length)
         call.expected_new = new if new else 1
         self.pending_tokens += call.expected_new
+        self.pending_work += expected_work(call)
         self.queue_changed = True
         heappush(self.queue, (call.priority, call.sequence, call.ticket, call))
 
@@ -68,6 +76,7 @@ class PrefillInstance:
         """Forget a queued call."""
         call.ticket += 1
         self.pending_tokens -= call.expected_new
+        self.pending_work -= expected_work(call)
 
     def rank(self, priorities: Callable[[Sequence[RevealedCall]], Sequence[float]]) -> None:
         """Give the queued calls new priorities."""
@@ -109,6 +118,7 @@ class PrefillInstance:
             tokens += new
             double_work += new * (2 * cached + new)
             self.pending_tokens -= call.expected_new
+            self.pending_work -= expected_work(call)
             call.stage = PREFILLING
             call.cached += cached
             call.computed += new
@@ -118,6 +128,8 @@ class PrefillInstance:
             return None
         self.queue_changed = True
         ticks = self.clock.ticks(tokens, double_work)
+        for call, _ in batch:
+            call.prefill_end = now + ticks
         occupied = -(-ticks // self.pp)
         self.busy += occupied
         self.free_at = now + occupied
@@ -135,6 +147,6 @@ class PrefillInstance:
         self.pool.clear()
         self.queue.clear()
         self.batches.clear()
-        self.pending_tokens = 0
+        self.pending_tokens = self.pending_work = 0
         self.free_at = 0
         self.up = False

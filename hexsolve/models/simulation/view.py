@@ -7,6 +7,9 @@ from hexsolve.models.simulation.clock import SECOND
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import can_take
+from hexsolve.models.simulation.links import MICRO
+from hexsolve.models.simulation.mixed import MixedInstance
+from hexsolve.models.simulation.own_prefix import own_prefix
 from hexsolve.models.simulation.prefill import PrefillInstance
 
 if TYPE_CHECKING:
@@ -44,6 +47,12 @@ class InstanceView:
         """New prompt tokens of queued calls, as their caches were when they were queued."""
         instance = self._instance
         return 0 if isinstance(instance, DecodeInstance) else instance.pending_tokens
+
+    @property
+    def pending_pairs(self) -> float:
+        """Token pairs of attention of queued calls, ``Σ n·(h + n/2)``, likewise."""
+        instance = self._instance
+        return 0.0 if isinstance(instance, DecodeInstance) else instance.pending_work / 2
 
     @property
     def pending_output(self) -> int:
@@ -123,6 +132,26 @@ class InstanceView:
             return []
         return [instance.runs[number].call for number in sorted(instance.runs)]
 
+    def filling(self) -> list[tuple[RevealedCall, int]]:
+        """Return the calls in prefill on a mixed instance, in the order in which they are served.
+
+        With the tokens of each that no step has begun to prefill.
+        """
+        instance = self._instance
+        if not isinstance(instance, MixedInstance) or not instance.filling:
+            return []
+        chunks = {call.number: chunk for call, chunk in instance.chunks}
+        calls = sorted(instance.filling, key=lambda call: (call.priority, call.sequence))
+        return [(call, call.length - call.filled - chunks.get(call.number, 0)) for call in calls]
+
+    @property
+    def chunk_end_in_s(self) -> float:
+        """Seconds until the step under way ends, if it prefills on a mixed instance; 0 if not."""
+        instance = self._instance
+        if not isinstance(instance, MixedInstance) or not instance.chunks:
+            return 0.0
+        return max(0, instance.step_end() - self._simulation.now) / SECOND
+
     def emitted(self, call: RevealedCall) -> int:
         """Return the output tokens of a call that decodes here, up to now."""
         instance = self._instance
@@ -174,6 +203,34 @@ class ClusterView:
         """All revealed calls that are not complete, by number."""
         calls = self._simulation.live
         return tuple(calls[number] for number in sorted(calls))
+
+    def prefilled_in_s(self, call: RevealedCall) -> float:
+        """Return the seconds until the batch ends in which `call` is prefilled.
+
+        For calls in prefill on a prefill instance; see `InstanceView.filling` for mixed ones.
+        """
+        return max(0, call.prefill_end - self._simulation.now) / SECOND
+
+    def landed_in_s(self, call: RevealedCall) -> float:
+        """Return the seconds until the KV of a call in transfer has landed.
+
+        At the rate that its flow has now; more or fewer flows on a shared link change that.
+        """
+        rate = call.flow_rate
+        if not rate:
+            bandwidth = self._simulation.links.bandwidth
+            rate = min(bandwidth[call.prefill], bandwidth[call.decode])
+        # A microbyte at a byte/s is a microsecond.
+        sent = (call.flow_micros / rate + call.flow_picos / rate / MICRO) / MICRO
+        begun = (call.flow_since - self._simulation.now) / SECOND
+        return max(0.0, begun + sent + self.cluster.transfer_latency_s)
+
+    def own_prefix(self, call: RevealedCall) -> tuple[int, int]:
+        """Return the tokens of the prompt that its own workflow has prefilled, and held at decode.
+
+        Whether or not they are cached now; see `hexsolve.models.simulation.own_prefix`.
+        """
+        return own_prefix(self._simulation.tree, call)
 
     def can_prefill(self, call: RevealedCall, number: int) -> bool:
         """Return whether `call` can be prefilled on instance `number`."""

@@ -5,7 +5,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from hexsolve.models.simulation.calls import RevealedCall
+from hexsolve.models.simulation.calls import RevealedCall, RevealedWorkflow
 from hexsolve.models.simulation.policy import Assignment, BasePolicy
 from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.horizons import RunningHorizons
@@ -44,18 +44,48 @@ class BaseOrdering:
         """Learn that `call` is complete."""
 
 
-class HorizonOrdering(BaseOrdering):
-    """An ordering that needs the running standalone horizons."""
+class LearningOrdering(BaseOrdering):
+    """An ordering that keeps something of each workflow until that is complete."""
 
     moves = True
 
     def start(self, view: ClusterView) -> None:
         """Begin a run."""
-        self.horizons = RunningHorizons(view)
+        self._last: RevealedWorkflow | None = None
 
     def completed(self, view: ClusterView, call: RevealedCall) -> None:
+        """Learn from `call`, and forget the workflow of the call before if that was its last."""
+        last = self._last
+        # The hook of a workflow's last call runs before the workflow counts as complete.
+        if last is not None and last.finished >= 0:
+            self.forget(last)
+        self._last = call.workflow
+        self.learn(call)
+
+    def learn(self, call: RevealedCall) -> None:
+        """Take note of a complete call."""
+        raise NotImplementedError
+
+    def forget(self, workflow: RevealedWorkflow) -> None:
+        """Drop what is kept of a complete workflow."""
+        raise NotImplementedError
+
+
+class HorizonOrdering(LearningOrdering):
+    """An ordering that needs the running standalone horizons."""
+
+    def start(self, view: ClusterView) -> None:
+        """Begin a run."""
+        super().start(view)
+        self.horizons = RunningHorizons(view)
+
+    def learn(self, call: RevealedCall) -> None:
         """Replace the predicted length by the observed one."""
         self.horizons.completed(call)
+
+    def forget(self, workflow: RevealedWorkflow) -> None:
+        """Drop the horizon of a complete workflow."""
+        self.horizons.forget(workflow)
 
 
 class Placement(Protocol):

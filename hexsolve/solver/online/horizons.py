@@ -11,17 +11,16 @@ class RunningHorizons:
 
     ``H(c) = max_{parents} H(parent) + tool delay + alone(c)`` and ``H_w(t) = max_c H(c)`` over the
     revealed calls (arXiv 2605.16637). The tool delay is the observed one; ``alone(c)`` is the time
-    of c on the best pair of the empty cluster, with what is cached of its prompt when it is
-    revealed, which is what its parents left; its output length is the predicted one until it is
-    complete and the true one from then on. Parallel calls of a workflow do not delay each other
-    here: a cluster has room for the fan-out of one workflow.
+    of c on the best pair of the empty cluster, with what complete calls of its own workflow left of
+    its prompt, whatever others have evicted or left there; its output length is the predicted one
+    until it is complete and the true one from then on. Parallel calls of a workflow do not delay
+    each other here: a cluster has room for the fan-out of one workflow.
     """
 
     def __init__(self, view: ClusterView) -> None:
+        self._view = view
         self._pairs = _distinct_pairs(view)
         self._latency = view.cluster.transfer_latency_s
-        self._prefills = [*view.prefills, *view.mixed]
-        self._decodes = [*view.decodes, *view.mixed]
         self._reached: dict[int, float] = {}
         self._parts: dict[int, tuple[float, int, int, int]] = {}
         self._horizon: dict[int, float] = {}
@@ -40,8 +39,7 @@ class RunningHorizons:
             begin = max(parent.finished for parent in parents)
             base = max(self._reached[parent.number] for parent in parents)
         base += (call.revealed - begin) / TICKS_PER_SECOND
-        cached = max(instance.cached_tokens(call) for instance in self._prefills)
-        present = max(instance.cached_tokens(call) for instance in self._decodes)
+        cached, present = self._view.own_prefix(call)
         length = call.length
         new = max(1, length - cached)
         self._parts[call.number] = (base, new, length, length - present)

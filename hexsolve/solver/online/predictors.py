@@ -3,6 +3,7 @@
 import math
 from bisect import bisect_left, insort
 from collections import deque
+from fractions import Fraction
 
 import numpy as np
 
@@ -67,7 +68,8 @@ class ClassPredictor:
             raise InputError(
                 f"quantile is {quantile}; allowed: above 0, at most 1", field="predictor"
             )
-        self.quantile = quantile
+        # As the decimal it was meant to be: 0.55 · 100 is a little more than 55 in floats.
+        self.quantile = None if quantile is None else Fraction(quantile).limit_denominator(10**6)
         self._seen: dict[tuple[str, str], _Sample] = {}
         self._all = _Sample()
 
@@ -104,13 +106,13 @@ class _Sample:
             self._sum -= old
             del self._sorted[bisect_left(self._sorted, old)]
 
-    def statistic(self, quantile: float | None) -> int:
+    def statistic(self, quantile: Fraction | None) -> int:
         count = len(self._sorted)
         if not count:
             return PRIOR_TOKENS
         if quantile is None:
             return round(self._sum / count)
-        return self._sorted[math.ceil(quantile * count) - 1]
+        return self._sorted[max(1, math.ceil(quantile * count)) - 1]
 
 
 def make_predictor(name: str, seed: int) -> Predictor:

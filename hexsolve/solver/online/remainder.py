@@ -7,8 +7,8 @@ class ExpectedRemainder:
     """Mean residual standalone horizon of a workflow that has got as far as h.
 
     ``E[H − h | H > h]`` over the final standalone horizons H of the last complete workflows of the
-    class (mean residual life). With fewer than `LEAST` such workflows those of all classes count;
-    with fewer than that of them, too, nothing is known and 0 is returned.
+    class (mean residual life). If fewer than `LEAST` of the class got beyond h, those of all
+    classes that did count; with fewer than that of them, too, nothing is known and 0 is returned.
     """
 
     LEAST = 5
@@ -30,8 +30,6 @@ class ExpectedRemainder:
             value = known.mean_residual(reached_s)
             if value is not None:
                 return value
-            if known.count >= self.LEAST:
-                return 0.0
         return self._all.mean_residual(reached_s) or 0.0
 
 
@@ -43,10 +41,6 @@ class _Finals:
         self._sorted: list[float] = []
         self._suffix: list[float] = []
         self._fresh = False
-
-    @property
-    def count(self) -> int:
-        return len(self._sorted)
 
     def add(self, value: float) -> None:
         self._recent.append(value)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hexsolve.models.workflow import Call
 from hexsolve.solver.online.projection.arrays import Bound, Frontier, Machines
-from hexsolve.solver.online.projection.decode import one_more, simulate_decode
+from hexsolve.solver.online.projection.decode import one_more, segment_rows, simulate_decode
 from hexsolve.solver.online.projection.greedy import greedy
 from hexsolve.solver.online.projection.rollout import Stakes, improve, roll_out, score
 from hexsolve.solver.online.projection.snapshot import (
@@ -29,7 +29,7 @@ def decode_alone(joins, context, steps, pool=10**9, most=100):
     count = len(joins)
     order = np.argsort(joins, kind="stable")
     finish = np.zeros(count)
-    segments = np.zeros((2 * count + 2, 5))
+    segments = np.zeros((segment_rows(count), 5))
     used = simulate_decode(
         DECODE, pool, most, order, count, np.array(joins, float), np.array(context, np.int64),
         np.array(steps, np.int64), finish, segments, np.zeros(count, np.int64),

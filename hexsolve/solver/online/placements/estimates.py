@@ -2,20 +2,27 @@
 
 from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.simulation.view import ClusterView, InstanceView
+from hexsolve.solver.online.filling import filling_seconds
 
 
 def queue_seconds(instance: InstanceView) -> float:
-    """Return the seconds until a prefill or mixed instance has worked off its queue."""
+    """Return the seconds until a prefill or mixed instance has worked off its queue.
+
+    The batch or prompts in progress, then the queued calls in as many equal batches as the token
+    budget makes of them: ``Σ n`` new tokens and ``Σ n·(h + n/2)`` token pairs, each call with its
+    own cache. A pipelined prefill instance takes a batch after each of its stages.
+    """
     performance = instance.spec.performance
-    pending = instance.pending_tokens
+    pending, pairs = instance.pending_tokens, instance.pending_pairs
+    busy = filling_seconds(instance)[1] if instance.role == "mixed" else instance.free_in_s
+    if not pending:
+        return busy
+    batches = -(-pending // instance.spec.token_budget)
     if instance.role == "mixed":
-        if not pending:
-            return 0.0
         mixed = performance.mixed
-        chunks = -(-pending // instance.spec.token_budget)
-        return chunks * mixed.m0 + mixed.prefill_seconds(pending, pending * pending / 2.0)
-    queued = performance.prefill.call_seconds(pending, 0) if pending else 0.0
-    return instance.free_in_s + queued
+        return busy + batches * mixed.m0 + mixed.prefill_seconds(pending, pairs)
+    batch = performance.prefill.seconds(pending / batches, pairs / batches)
+    return busy + batches * batch / performance.pp
 
 
 def prefill_seconds(instance: InstanceView, call: RevealedCall) -> float:

@@ -2,6 +2,7 @@
 
 from hexsolve.models.simulation.calls import RevealedCall
 from hexsolve.models.simulation.view import ClusterView, InstanceView
+from hexsolve.solver.online.filling import filling_seconds
 
 REFERENCE_BATCH = 32
 REFERENCE_CONTEXT = 2048
@@ -14,7 +15,8 @@ class LeastWork:
     seconds for each queued new token and each token of c that p has not cached; s_p is that of a
     full batch. Decode: ``argmin_d u_d·(pending_d + predicted(c))``, the predicted output of all
     calls bound to d at u_d seconds per token, that of a step with 32 calls of 2,048 tokens each.
-    A mixed instance counts with the sum. Ties go to the lower number.
+    A mixed instance counts with the sum, and is free when the prompts in progress are filled. Ties
+    go to the lower number.
     """
 
     def __init__(self) -> None:
@@ -50,7 +52,8 @@ class LeastWork:
             if not view.can_take(call, number):
                 continue
             new = call.length - instance.cached_tokens(call)
-            work = seconds[number][0] * (instance.pending_tokens + new)
+            work = filling_seconds(instance)[1]
+            work += seconds[number][0] * (instance.pending_tokens + new)
             work += seconds[number][1] * (instance.pending_output + output)
             if work < mixed_work:
                 best_mixed, mixed_work = number, work

@@ -23,6 +23,17 @@ def step_seconds(cost: Floats, batch: float, context: float) -> float:
 
 
 @compiled
+def segment_rows(count: int) -> int:
+    """Return how many segments `simulate_decode` writes of `count` calls at most.
+
+    Each call ends one stretch, and its join begins two at most: the steps that lead to it can fall
+    short by a rounding error, so that one more is a stretch of its own; or a gap with no batch. The
+    last segment has no end.
+    """
+    return 3 * count + 2
+
+
+@compiled
 def simulate_decode(
     cost: Floats,
     pool: int,
@@ -50,7 +61,7 @@ def simulate_decode(
         As in `Bound`.
     finish : array over rows
         Is given the completion of each job, s from now.
-    segments : (·, 5) array
+    segments : (`segment_rows`, 5) array
         Is given stretches with a constant batch: begin s, batch, context at begin, tokens promised,
         seconds per step at begin. The last one has batch 0 and no end.
     active : array

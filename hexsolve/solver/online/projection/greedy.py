@@ -4,7 +4,12 @@ import numpy as np
 
 from hexsolve.solver.online.projection.arrays import Bound, Choice, Floats, Frontier, Ints, Machines
 from hexsolve.solver.online.projection.compiled import compiled
-from hexsolve.solver.online.projection.decode import INFINITY, one_more, simulate_decode
+from hexsolve.solver.online.projection.decode import (
+    INFINITY,
+    one_more,
+    segment_rows,
+    simulate_decode,
+)
 from hexsolve.solver.online.projection.prefill import batch_seconds, pair_work, toll_seconds
 
 
@@ -21,8 +26,8 @@ def greedy(
 
     ``R(c) = (elapsed_c + Δ_c) / H_c`` with Δ_c the earliest projected completion over all pairs
     (arXiv 2605.16637). After each commitment the projection is renewed, and the calls whose best
-    pair it touched are scored again; those whose pair it did not touch keep it, since load never
-    makes another pair faster.
+    pair it touched are scored again; those whose pair it did not touch keep it, since load seldom
+    makes another pair faster (it does where a call that waits for KV is overtaken, say).
 
     Parameters
     ----------
@@ -51,7 +56,7 @@ def greedy(
     joins[count:], context[count:], steps[count:] = bound.joins, bound.context, bound.steps
     jobs = np.zeros((columns, calls), np.int64)
     jobs_count = np.zeros(columns, np.int64)
-    segments = np.zeros((columns, 2 * calls + 2, 5))
+    segments = np.zeros((columns, segment_rows(calls), 5))
     segments_count = np.zeros(columns, np.int64)
     active = np.zeros(calls, np.int64)
     for row in range(count, calls):

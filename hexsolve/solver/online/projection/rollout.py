@@ -6,7 +6,7 @@ import numpy as np
 
 from hexsolve.solver.online.projection.arrays import Bound, Floats, Frontier, Ints, Machines
 from hexsolve.solver.online.projection.compiled import compiled
-from hexsolve.solver.online.projection.decode import INFINITY, simulate_decode
+from hexsolve.solver.online.projection.decode import INFINITY, segment_rows, simulate_decode
 from hexsolve.solver.online.projection.prefill import batch_seconds, pair_work, toll_seconds
 
 
@@ -95,7 +95,7 @@ def roll_out(
                 members += 1
     by_join = np.argsort(joins, kind="mergesort")
     jobs = np.zeros(calls, np.int64)
-    segments = np.zeros((2 * calls + 2, 5))
+    segments = np.zeros((segment_rows(calls), 5))
     active = np.zeros(calls, np.int64)
     for d in range(columns):
         jobs_count = 0

@@ -7,14 +7,13 @@ import numpy as np
 from hexsolve.models.latency import EnginePerformance
 from hexsolve.models.simulation.calls import (
     INBOUND,
-    LANDED,
     PREFILLING,
     RUNNING,
     TRANSFER,
     RevealedCall,
 )
-from hexsolve.models.simulation.clock import TICKS_PER_SECOND
 from hexsolve.models.simulation.view import ClusterView, InstanceView
+from hexsolve.solver.online.filling import filling_seconds
 from hexsolve.solver.online.projection.arrays import Bound, Floats, Frontier, Ints, Machines
 
 # Decoding calls whose steps share a mixed instance's prefill chunks, for its projected pace.
@@ -80,8 +79,13 @@ def _decode_cost(instance: InstanceView) -> tuple[float, ...]:
 
 
 def free_seconds(view: ClusterView, machines: Machines) -> Floats:
-    """Return the seconds until each prefill server can start its next batch."""
-    return np.array([view.instances[number].free_in_s for number in machines.prefill_numbers])
+    """Return the seconds until each prefill server can start its next batch.
+
+    A mixed instance begins its next prompts when those in progress are filled.
+    """
+    numbers = machines.prefill_numbers.tolist()
+    instances = [view.instances[number] for number in numbers]
+    return np.array([each.free_in_s + filling_seconds(each)[1] for each in instances])
 
 
 def bound_calls(view: ClusterView, machines: Machines) -> tuple[Bound, list[RevealedCall]]:
@@ -93,36 +97,36 @@ def bound_calls(view: ClusterView, machines: Machines) -> tuple[Bound, list[Reve
     joins: list[float] = []
     context: list[int] = []
     steps: list[int] = []
-    now = view.now
+    filled = {
+        call.number: seconds
+        for instance in view.mixed
+        for call, seconds in filling_seconds(instance)[0]
+    }
     for call in view.live:
         stage = call.stage
         if stage < PREFILLING:
             continue
         instance = view.instances[call.decode]
-        p, d = row.get(call.prefill, 0), column[call.decode]
-        emitted = 0
+        p, d = row[call.prefill], column[call.decode]
+        emitted = instance.emitted(call) if stage == RUNNING else call.emitted
+        left = call.predicted_output - emitted
         wait = 0.0
-        if stage == RUNNING:
-            emitted = instance.emitted(call) - call.emitted
-        elif stage == PREFILLING:
+        if stage == PREFILLING:
+            # The prefill itself emits one.
+            left = max(0, left - 1)
+            mixed = call.prefill == call.decode
+            wait = filled[call.number] if mixed else view.prefilled_in_s(call)
+        elif stage == TRANSFER:
+            wait = view.landed_in_s(call)
+        if stage == INBOUND or (stage == PREFILLING and left):
             missing = call.length - instance.cached_tokens(call)
-            wait = view.instances[call.prefill].free_in_s * float(machines.stages[p])
             wait += float(machines.latency[p, d] + machines.transfer[p, d] * missing)
-        elif stage == INBOUND:
-            missing = call.length - instance.cached_tokens(call)
-            wait = float(machines.latency[p, d] + machines.transfer[p, d] * missing)
-        elif stage in (TRANSFER, LANDED):
-            since = (now - call.prefill_end) / TICKS_PER_SECOND
-            wait = float(machines.latency[p, d] + machines.transfer[p, d] * call.transferred)
-            wait = 0.0 if stage == LANDED else max(0.0, wait - since)
-        left = call.predicted_output - call.emitted - emitted - (0 if stage == RUNNING else 1)
-        if left < 1 and stage != RUNNING:
-            left = 0 if call.predicted_output - call.emitted <= 1 else 1
         calls.append(call)
         places.append(d)
         joins.append(wait)
-        context.append(call.length + emitted)
-        steps.append(max(1, left) if stage == RUNNING else left)
+        context.append(call.length + (emitted - call.emitted))
+        # A call that has outlived its prediction goes on for a step at least.
+        steps.append(left if stage == PREFILLING else max(1, left))
     return (
         Bound(
             np.array(places, np.int64),
@@ -134,18 +138,22 @@ def bound_calls(view: ClusterView, machines: Machines) -> tuple[Bound, list[Reve
     )
 
 
-_Key = tuple[int, int, tuple[int, ...]]
+_Key = tuple[int, int, tuple[int, ...], int]
 
 
 class CacheRows:
     """What each waiting call lacks on each server, looked up again only every `refresh_s`.
 
     A call's parents are complete when it is revealed, so what is cached of its prompt changes
-    afterwards only by eviction and by siblings.
+    afterwards only by eviction and by siblings. A pool that cannot hold what the call is predicted
+    to grow to is not offered as long as one can: the call would be preempted there, and its prompt
+    computed again elsewhere.
     """
 
     def __init__(self, view: ClusterView, machines: Machines, refresh_s: float = 1.0) -> None:
         self._view = view
+        self._pairs = machines.pairs
+        self._pool = machines.pool
         self._prefills = [int(number) for number in machines.prefill_numbers]
         self._decodes = [int(number) for number in machines.decode_numbers]
         self._refresh_s = refresh_s
@@ -163,7 +171,9 @@ class CacheRows:
         """Return (P,) new and (D,) missing tokens, −1 where the call cannot go."""
         known = self._rows.get(call.number)
         now = self._view.now_s
-        key = (call.attempt, call.length, call.forbidden)
+        # What a decode server holds in the end: the last token is never read.
+        grown = call.length + call.remaining_output - 1
+        key = (call.attempt, call.length, call.forbidden, grown)
         if known is not None and now - known[0] < self._refresh_s and known[1] == key:
             return known[2], known[3]
         view, length = self._view, call.length
@@ -179,6 +189,9 @@ class CacheRows:
                 missing[column] = length - view.instances[number].cached_tokens(call)
             else:
                 missing[column] = -1
+        within = (missing >= 0) & (self._pool >= grown)
+        if (self._pairs[new >= 0] & within).any():
+            missing[~within] = -1
         self._rows[call.number] = (now, key, new, missing)
         return new, missing
 

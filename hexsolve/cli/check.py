@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hexsolve.instances.files import read_data
+from hexsolve.instances.overrides import overrides_of
 from hexsolve.instances.resolve import load_problem
 from hexsolve.instances.validation import validated
 from hexsolve.models.answer import Answer
@@ -38,9 +39,10 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     """Verify an answer with a checker that shares no code with the solver.
 
     INSTANCE is the file that was planned (left out: the default instance), ANSWER the file that
-    `hexsolve plan -o` wrote; or a scheduling instance (left out: the benchmark's by its name) and
-    the schedule that `hexsolve optimum -o` wrote, or a certificate of the benchmark. Exit code 0:
-    every rule is kept; 1: the broken ones are listed; 2: a file is wrong.
+    `hexsolve plan -o` wrote; targets that it was given in place of the instance's are applied. Or
+    a scheduling instance (left out: the benchmark's by its name) and the schedule that `hexsolve
+    optimum -o` wrote, or a certificate of the benchmark. Exit code 0: every rule is kept; 1: the
+    broken ones are listed; 2: a file is wrong.
     """
     if not 1 <= len(files) <= 2:
         raise click.UsageError("give one or two files: [INSTANCE] ANSWER")
@@ -50,7 +52,8 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
         _check_schedule(ctx, instance, data, str(files[-1]), as_json)
         return
     answer = validated(Answer, data, str(files[-1]))
-    violations = check_answer(load_problem(instance), answer)
+    problem = overrides_of(answer, str(files[-1])).applied(load_problem(instance))
+    violations = check_answer(problem, answer)
     rules = len(ANSWER_RULES)
     groups = 0
     if answer.plan is not None:

@@ -12,6 +12,7 @@ from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.plan_screen import show_answer
 from hexsolve.cli.progress import solving
 from hexsolve.instances.files import write_text
+from hexsolve.instances.overrides import Overrides
 from hexsolve.instances.resolve import load_problem
 from hexsolve.models.errors import InputError
 from hexsolve.models.plan import Objective
@@ -21,6 +22,8 @@ from hexsolve.models.status import Status
 # Ranges as in an instance file.
 FACTOR = FiniteFloat(min=1e-9, max=1e12)
 LOAD = FiniteFloat(min=1e-3, max=1e6)
+
+INSTEAD = "in place of the instance's"
 
 
 @click.command("plan", epilog="Example: hexsolve plan my.yaml --objective cost -o plan.json")
@@ -42,9 +45,13 @@ LOAD = FiniteFloat(min=1e-3, max=1e6)
     help="cbc and scip are for cross-checks and slower.",
 )
 @solver_options.threads()
-@click.option("--slo-scale", type=FACTOR, help="Override.")
-@click.option("--load", type=LOAD, help="Override.")
-@click.option("--budget-per-hour", type=FACTOR, help="Override, US$/h.")
+@click.option(
+    "--slo-scale",
+    type=FACTOR,
+    help=f"Mean workflow latency allowed, in multiples of the time alone, {INSTEAD}.",
+)
+@click.option("--load", type=LOAD, help=f"Factor on all arrival rates, {INSTEAD}.")
+@click.option("--budget-per-hour", type=FACTOR, help=f"US$/h allowed, {INSTEAD}.")
 @click.option(
     "--what-if", is_flag=True, help="Solve again with one more GPU and node of each type."
 )
@@ -99,7 +106,8 @@ def plan(
     INSTANCE is a YAML or JSON file (`hexsolve instance generate` writes one); left out, the
     embedded example is planned. Exit code 0: a plan; 2: the input is wrong; 3: proven
     infeasible, with the least changes that help; 4: nothing found within the time limit.
-    Ctrl-C stops the search with the best plan found so far.
+    Ctrl-C stops the search with the best plan found so far. Targets given in place of the
+    instance's are kept in the answer: `hexsolve check` and `hexsolve simulate` apply them too.
     """
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.report import answer
@@ -108,7 +116,8 @@ def plan(
         from hexsolve.solver.online.registry import check_policy
 
         check_policy(policy)
-    problem = _overridden(load_problem(instance), slo_scale, load, budget_per_hour)
+    overrides = Overrides(slo_scale=slo_scale, load=load, budget_per_hour=budget_per_hour)
+    problem = overrides.applied(load_problem(instance))
     if output is not None and not output.absolute().parent.is_dir():
         raise InputError("its folder does not exist", source=str(output))
     if export_model is not None:
@@ -120,7 +129,7 @@ def plan(
         solving(f"planning {problem.name}", objective) as report,
     ):
         budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report, stop=stop)
-        made = answer(problem, objective, budget, solver, what_if)
+        made = overrides.recorded(answer(problem, objective, budget, solver, what_if))
     if simulated and made.plan is not None:
         from hexsolve.cli.plan_simulated import simulate_plan
 
@@ -143,17 +152,6 @@ def plan(
         ctx.exit(INFEASIBLE)
     if made.plan is None:
         ctx.exit(NOTHING_FOUND)
-
-
-def _overridden(
-    problem: PlanningProblem,
-    slo_scale: float | None,
-    load: float | None,
-    budget_per_hour: float | None,
-) -> PlanningProblem:
-    """Return the problem with the options given on the command line."""
-    given = {"slo_scale": slo_scale, "load": load, "budget_per_hour": budget_per_hour}
-    return problem.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
 def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:

@@ -240,3 +240,25 @@ def test_what_if_solves_again(run: Run, instance: Path) -> None:
     assert [gain["gpu"] for gain in gains] == ["h100", "a100-80"]
     assert all(gain["exact"] for gain in gains)
     assert all(gain["one_node"] > gain["one_gpu"] > 0 for gain in gains)
+
+
+def test_a_plan_with_other_targets_is_checked_and_simulated_with_them(
+    run: Run, instance: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    given = ("--slo-scale", "5", "--load", "0.5", "--budget-per-hour", "500")
+    assert run("plan", instance, *given, "-o", path)[0] == 0
+    made = json.loads(path.read_text())
+    targets = {"slo_scale": 5.0, "load": 0.5, "budget_per_hour": 500.0}
+    assert targets.items() <= made["parameters"].items()
+    code, out, _ = run("check", instance, path)
+    assert (code, out[:4]) == (0, "ok: ")
+    code, out, _ = run("simulate", path, "--instance", instance, "-n", "20", "--json")
+    assert (code, json.loads(out)["workflows"]) == (0, 20)
+    # Without them the instance is another one, and out of range they are named.
+    for changed, code, said in ((None, 1, "another instance"), (-1, 2, "parameters: load: is -1")):
+        parameters = {**made["parameters"], "load": changed}
+        path.write_text(json.dumps({**made, "parameters": parameters}))
+        ended, out, err = run("check", instance, path)
+        assert ended == code
+        assert said in " ".join((out + err).split())

@@ -7,11 +7,13 @@ from typing import get_args
 import click
 
 from hexsolve.cli import solver_options
+from hexsolve.cli.interrupt import in_background, stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import solving
 from hexsolve.instances.benchmark.io import load_scheduling_instance
 from hexsolve.instances.files import write_text
 from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
+from hexsolve.models.status import Limit
 
 
 @click.command(
@@ -75,7 +77,7 @@ def optimum(
     """Schedule INSTANCE with all lengths and reveals known, and prove how good that is.
 
     INSTANCE is a benchmark instance's name or a file. Exit code 0: a schedule; 2: the input is
-    wrong.
+    wrong. Ctrl-C stops the search with the best schedule found so far; again, it gives up (130).
     """
     from hexsolve.solver.backends import Progress
     from hexsolve.solver.optimum.answer import optimum as solve
@@ -89,13 +91,14 @@ def optimum(
             raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
         chosen = ScheduleTimes.model_validate(fields)
     started = time.perf_counter()
-    options = SearchOptions(time_limit, workers, seed, deterministic)
-    with solving(f"optimum of {loaded.name}", "slo") as tell:
+    with stopping_on_interrupt() as stop, solving(f"optimum of {loaded.name}", "slo") as tell:
 
         def report(objective_: float, bound: float) -> None:
             tell(Progress(time.perf_counter() - started, objective_, bound))
 
-        made = solve(loaded, objective, options, chosen, report)
+        options = SearchOptions(time_limit, workers, seed, deterministic, stop)
+        # The main thread is left to Ctrl-C, which compiled code would hold up.
+        made = in_background(lambda: solve(loaded, objective, options, chosen, report))
     if output is not None:
         write_text(output, made.model_dump_json(indent=1) + "\n")
     if as_json:
@@ -118,7 +121,8 @@ def _show(made: Schedule, calls: int, workflows: int) -> None:
     lines.append(f"Model        {model}, ticks of {made.times.grid_s * 1e3:g} ms")
     lines.append(f"Schedule     {made.objective:.4f} × horizon, by {made.parameters['found_by']}")
     lines.append(f"Bound        {made.bound:.4f} ({made.bound_source})")
-    lines.append(f"Proof        {made.status.value}, gap {made.gap:.2%}, {made.runtime_s:.1f} s")
+    proof = f"Proof        {made.status.value}, gap {made.gap:.2%}, {made.runtime_s:.1f} s"
+    lines.append(proof + (" (stopped by Ctrl-C)" if made.limit is Limit.INTERRUPT else ""))
     if made.replay is not None:
         lines.append(
             f"Simulated    {made.replay.limited:.4f} × horizon with the same places, order and "

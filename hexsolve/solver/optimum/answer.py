@@ -88,7 +88,9 @@ def optimum(
         grid = ScheduleTimes().grid_s
         share = CHOICE_SHARE * options.time_limit_s
         # Deterministic: the clock counts the work of CP-SAT, of which there is none yet.
-        batch = choose_batch(instance, horizons, objective, grid, lambda: clock.spent_s > share)
+        batch = choose_batch(
+            instance, horizons, objective, grid, lambda: clock.stopped or clock.spent_s > share
+        )
         times = ScheduleTimes(decode_batch=batch, grid_s=grid)
     problem = build_problem(cluster, workflows, horizons, times, objective)
     chosen_s = clock.spent_s
@@ -113,7 +115,7 @@ def optimum(
         seed=options.seed,
         times=times,
         status=status,
-        limit=Limit.NONE if status is Status.OPTIMAL else Limit.TIME,
+        limit=_limit(status, clock),
         objective_kind=objective,
         objective=found.objective,
         bound=found.bound,
@@ -124,3 +126,10 @@ def optimum(
         replay=simulated,
         calls=calls,
     )
+
+
+def _limit(status: Status, clock: Clock) -> Limit:
+    """Return why a search ended."""
+    if status is Status.OPTIMAL:
+        return Limit.NONE
+    return Limit.INTERRUPT if clock.stopped else Limit.TIME

@@ -63,7 +63,7 @@ def fit(tables: Files, output: Path | None, catalog_files: Files, as_json: bool)
     from hexsolve.instances.calibration.table import read_table
     from hexsolve.instances.calibration.write import to_yaml
 
-    check_output(output)
+    check_output(output, *tables, *catalog_files)
     catalog = _catalog(catalog_files)
     fits: list[FittedCoefficients] = []
     with _progress("groups fitted") as progress:
@@ -158,7 +158,7 @@ def roofline_command(tables: Files, output: Path, source: str, catalog_files: Fi
     from hexsolve.instances.calibration.table import first_of_each, read_table
     from hexsolve.instances.calibration.write import to_yaml
 
-    check_output(output)
+    check_output(output, *tables, *catalog_files)
     catalog = _catalog(catalog_files)
     rows = first_of_each([read_table(table, catalog) for table in tables])
     source = source or ", ".join(table.name for table in tables)
@@ -195,7 +195,7 @@ def table_command(
     """
     from hexsolve.instances.calibration.aiconfigurator import step_tables, to_csv
 
-    check_output(output)
+    check_output(output, *catalog_files)
     catalog = _catalog(catalog_files)
     with _progress("combinations taken") as progress:
         rows, missing = step_tables(

@@ -7,6 +7,7 @@ from typing import get_args
 import click
 
 from hexsolve.cli import solver_options
+from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.interrupt import in_background, stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import solving
@@ -83,6 +84,7 @@ def optimum(
     from hexsolve.solver.optimum.answer import optimum as solve
     from hexsolve.solver.optimum.clock import SearchOptions
 
+    check_output(output, Path(instance))
     loaded = load_scheduling_instance(instance)
     chosen = None
     if times == "optimistic" or decode_batch is not None or grid_ms != 1.0:

@@ -7,6 +7,7 @@ import click
 
 from hexsolve.cli import solver_options
 from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
+from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.interrupt import stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.plan_screen import show_answer
@@ -116,10 +117,10 @@ def plan(
         from hexsolve.solver.online.registry import check_policy
 
         check_policy(policy)
+    for file in (output, export_model):
+        check_output(file, instance)
     overrides = Overrides(slo_scale=slo_scale, load=load, budget_per_hour=budget_per_hour)
     problem = overrides.applied(load_problem(instance))
-    if output is not None and not output.absolute().parent.is_dir():
-        raise InputError("its folder does not exist", source=str(output))
     if export_model is not None:
         _export(problem, objective, export_model)
         click.echo(f"wrote {export_model}", err=True)

@@ -254,6 +254,62 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, run: Run, command: lis
     assert run("instance", "generate", "chat", "-o", tmp_path).code == 2
 
 
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("work was begun")
+
+
+@pytest.mark.parametrize(
+    ("command", "worker"),
+    [
+        (["plan"], "hexsolve.solver.placement.report.answer"),
+        (["optimum", "xs01-chat-1p1d-8b-calm"], "hexsolve.solver.optimum.answer.optimum"),
+    ],
+)
+def test_an_output_is_looked_at_before_the_work(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str], worker: str
+) -> None:
+    monkeypatch.setattr(worker, _never)
+    for output, said in (
+        (tmp_path, "is a folder; allowed: a file"),
+        (tmp_path / "none" / "x.json", "its folder does not exist"),
+    ):
+        ran = run(*command, "-o", output)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    ran = run(*command, "-o", tmp_path / "x.json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "cannot be written: Permission denied" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("plan",), "-o"),
+        (("plan",), "--export-model"),
+        (("optimum",), "-o"),
+        (("instance", "import"), "-o"),
+        (("calibrate", "fit"), "-o"),
+        (("calibrate", "roofline"), "-o"),
+        (("calibrate", "table", "--llm", "x", "--gpu", "y", "--catalog"), "-o"),
+    ],
+    ids=" ".join,
+)
+def test_an_input_is_never_written_over(
+    tmp_path: Path, run: Run, command: tuple[str, ...], option: str
+) -> None:
+    path = tmp_path / "mine.lp"
+    path.write_text("precious", encoding="utf-8")
+    other = tmp_path / "link.lp"
+    other.symlink_to(path)
+    for output in (path, other):
+        ran = run(*command, path, option, output)
+        assert (ran.code, ran.out) == (2, "")
+        assert "is an input of this command; allowed: another file" in ran.err
+        assert path.read_text(encoding="utf-8") == "precious"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

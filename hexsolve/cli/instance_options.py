@@ -41,7 +41,7 @@ _OPTIONS = (
     ),
     click.option(
         "--slo-scale",
-        type=POSITIVE,
+        type=FiniteFloat(min=1.0, max=1e9),
         help="Mean workflow latency allowed, in multiples of the time alone on the cluster. "
         f"Left out: {STEADY_SCALE:g}, or {BURSTY_SCALE:g} for bursty arrivals.",
     ),

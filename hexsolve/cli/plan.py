@@ -21,6 +21,7 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.status import Status
 
 # Ranges as in an instance file.
+SCALE = FiniteFloat(min=1.0, max=1e12)
 FACTOR = FiniteFloat(min=1e-9, max=1e12)
 LOAD = FiniteFloat(min=1e-3, max=1e6)
 
@@ -48,7 +49,7 @@ INSTEAD = "in place of the instance's"
 @solver_options.threads()
 @click.option(
     "--slo-scale",
-    type=FACTOR,
+    type=SCALE,
     help=f"Mean workflow latency allowed, in multiples of the time alone, {INSTEAD}.",
 )
 @click.option("--load", type=LOAD, help=f"Factor on all arrival rates, {INSTEAD}.")

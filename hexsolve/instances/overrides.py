@@ -1,6 +1,6 @@
 """Targets given on the command line in place of an instance's own."""
 
-from hexsolve.instances.schema import Factor, LoadFactor
+from hexsolve.instances.schema import Factor, LoadFactor, Scale
 from hexsolve.instances.validation import validated
 from hexsolve.models.answer import Answer
 from hexsolve.models.base import Record
@@ -14,7 +14,7 @@ class Overrides(Record):
     the file that was planned.
     """
 
-    slo_scale: Factor | None = None
+    slo_scale: Scale | None = None
     load: LoadFactor | None = None
     budget_per_hour: Factor | None = None
 

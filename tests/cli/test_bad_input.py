@@ -84,6 +84,18 @@ MISTAKES: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
         [(f"{CALL}.new_tokens", float("nan"))],
         ["workload.classes[0].calls[0].new_tokens", "nan", "allowed: a finite number"],
     ),
+    "a truth for a number": (
+        [(f"{POOL}.nodes", True)],
+        ["cluster.pools[0].nodes: is True; allowed: a number"],
+    ),
+    "a truth for a rate": (
+        [("workload.classes.0.rate_per_s", True)],
+        ["workload.classes[0].rate_per_s: is True; allowed: a number"],
+    ),
+    "faster than alone": (
+        [("slo_scale", 0.5)],
+        ["slo_scale: is 0.5; allowed: greater than or equal to 1"],
+    ),
     "infinite": ([("slo_scale", float("inf"))], ["slo_scale", "inf", "allowed: a finite number"]),
     "missing": ([("llm", ...)], ["llm: is missing"]),
     "missing inside": (
@@ -203,6 +215,12 @@ workload:
         ("deep.json", b"[" * 200_000, ["nested too deeply"]),
         ("tag.yaml", b"!!python/object/apply:os.getcwd []", ["could not determine a constructor"]),
         (
+            "base60.yaml",
+            b"load: 1:30\n",
+            ["line 1, column 7: '1:30' is another number in YAML than it looks"],
+        ),
+        ("base8.yaml", b"load: 010\n", ["'010' is another number", "a plain decimal number"]),
+        (
             "bomb.yaml",
             b"a: &a [1]\n" + b"".join(b"b%d: &b%d [%s]\n" % (i, i, b"*a," * 9) for i in range(99)),
             ["more than 100 aliases"],
@@ -319,7 +337,7 @@ def test_an_input_is_never_written_over(
         ["--rate", "many"],
         ["--classes", "0"],
         ["--seed", "-1"],
-        ["--slo-scale", "0"],
+        ["--slo-scale", "0.5"],
         ["--llm", "gpt-9"],
         ["--cluster", "none"],
         ["--tpot", "0"],

@@ -167,7 +167,7 @@ def test_nothing_found_in_time(run: Run, instance: Path, monkeypatch: pytest.Mon
     "arguments",
     [
         *(["--load", value] for value in ("nan", "inf", "0", "-1", "1e300", "x")),
-        *(["--slo-scale", value] for value in ("nan", "inf", "0")),
+        *(["--slo-scale", value] for value in ("nan", "inf", "0", "0.99")),
         *(["--budget-per-hour", value] for value in ("nan", "-inf", "0")),
         *(["--gap", value] for value in ("nan", "-0.1", "11")),
         *(["--time-limit", value] for value in ("nan", "inf", "0")),

@@ -21,6 +21,7 @@ from hexsolve.models.check import (
     STRUCTURE_RULES,
     Violation,
     check_answer,
+    unverified,
 )
 
 VIOLATED = 1
@@ -41,8 +42,9 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     INSTANCE is the file that was planned (left out: the default instance), ANSWER the file that
     `hexsolve plan -o` wrote; targets that it was given in place of the instance's are applied. Or
     a scheduling instance (left out: the benchmark's by its name) and the schedule that `hexsolve
-    optimum -o` wrote, or a certificate of the benchmark. Exit code 0: every rule is kept; 1: the
-    broken ones are listed; 2: a file is wrong.
+    optimum -o` wrote, or a certificate of the benchmark. Exit code 0: every rule is kept, and
+    fields that no rule proves (bound, gains …) are named; 1: the broken ones are listed; 2: a file
+    is wrong.
     """
     if not 1 <= len(files) <= 2:
         raise click.UsageError("give one or two files: [INSTANCE] ANSWER")
@@ -64,6 +66,7 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
             "ok": not violations,
             "rules": rules,
             "groups": groups,
+            "not_verified": unverified(answer),
             "violations": [violation.model_dump() for violation in violations],
         }
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
@@ -72,6 +75,7 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
     else:
         note = "" if answer.plan is not None else "; the answer holds no plan"
         click.echo(f"ok: {rules} rules over {groups} groups checked{note}")
+        _tell_unverified(unverified(answer))
     if violations:
         ctx.exit(VIOLATED)
 
@@ -83,6 +87,7 @@ def _check_schedule(
     from hexsolve.instances.benchmark.io import load_scheduling_instance
     from hexsolve.models.check.schedule import SCHEDULE_RULES, check_schedule
     from hexsolve.models.check.schedule_answer import HEADER_RULES
+    from hexsolve.models.check.schedule_answer import unverified as unverified_in
     from hexsolve.models.schedule import Schedule
 
     if data["kind"] == KIND:
@@ -96,6 +101,7 @@ def _check_schedule(
             "ok": not violations,
             "rules": rules,
             "calls": len(schedule.calls),
+            "not_verified": unverified_in(schedule),
             "violations": [violation.model_dump() for violation in violations],
         }
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
@@ -103,8 +109,15 @@ def _check_schedule(
         Console().print(_table(violations))
     else:
         click.echo(f"ok: {rules} rules over {len(schedule.calls)} calls checked")
+        _tell_unverified(unverified_in(schedule))
     if violations:
         ctx.exit(VIOLATED)
+
+
+def _tell_unverified(fields: Sequence[str]) -> None:
+    """Say what the answer claims beyond what rules can show."""
+    if fields:
+        click.echo(f"not proven by a rule: {', '.join(fields)}")
 
 
 def _table(violations: Sequence[Violation]) -> Table:

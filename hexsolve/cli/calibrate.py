@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hexsolve.cli.instance_options import check_output
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.catalog import Catalog, load_catalog
 from hexsolve.instances.files import write_text
 from hexsolve.models.errors import InputError
@@ -228,7 +228,7 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
     for row in rows:
         # Text, not str: names may hold what rich would take for markup.
         table.add_row(*[Text(cell) for cell in row])
-    Console().print(table)
+    print_table(new_console(), table)
 
 
 @contextmanager

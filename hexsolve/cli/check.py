@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.files import read_data
 from hexsolve.instances.overrides import overrides_of
 from hexsolve.instances.resolve import load_problem
@@ -71,7 +71,7 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
         }
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     elif violations:
-        Console().print(_table(violations))
+        print_table(new_console(), _table(violations))
     else:
         note = "" if answer.plan is not None else "; the answer holds no plan"
         click.echo(f"ok: {rules} rules over {groups} groups checked{note}")
@@ -106,7 +106,7 @@ def _check_schedule(
         }
         click.echo(json.dumps(report, indent=2, ensure_ascii=False))
     elif violations:
-        Console().print(_table(violations))
+        print_table(new_console(), _table(violations))
     else:
         click.echo(f"ok: {rules} rules over {len(schedule.calls)} calls checked")
         _tell_unverified(unverified_in(schedule))
@@ -125,7 +125,7 @@ def _table(violations: Sequence[Violation]) -> Table:
     title = f"{number} rule{'s' if number > 1 else ''} broken"
     table = Table(title=title, title_justify="left")
     for column in ("Rule", "Where", "What"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column)
     for violation in violations:
         # Text, not str: names may hold what rich would take for markup.
         table.add_row(Text(violation.rule), Text(violation.place), Text(violation.message))

@@ -14,6 +14,7 @@ from rich.text import Text
 from hexsolve.cli import solver_options
 from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
 from hexsolve.cli.interrupt import stopping_on_interrupt
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.resolve import load_problem
 from hexsolve.models.status import Status
 
@@ -64,7 +65,7 @@ def pareto(
     if as_json:
         click.echo(json.dumps([_plain(point) for point in found], indent=2))
     else:
-        Console().print(_table(found))
+        print_table(new_console(), _table(found))
     if found[0].plan is None:
         ctx.exit(INFEASIBLE if found[0].outcome.status is Status.INFEASIBLE else NOTHING_FOUND)
 

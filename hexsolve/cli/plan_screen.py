@@ -21,6 +21,9 @@ from hexsolve.models.status import Limit, Status
 
 OBJECTIVE = {"cost": "US$/h", "load": "× load", "slo": "SLO scale"}
 
+CLEAR = 1.05
+"""Headroom over load from which on a plan is not at the limit of its instances."""
+
 
 def show_answer(problem: PlanningProblem, answer: Answer, console: Console | None = None) -> None:
     """Print an answer for people."""
@@ -139,7 +142,10 @@ def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[s
     if answer.bottleneck:
         facts.append(("Why not better", answer.bottleneck))
     if answer.load_headroom is not None and answer.objective_kind != "load":
-        facts.append(("Headroom", f"these instances could carry {answer.load_headroom:.3g} × load"))
+        text = f"these instances could carry {answer.load_headroom:.3g} × load"
+        if answer.load_headroom > CLEAR * plan.load:
+            text += "; only from there on are they limited as said above"
+        facts.append(("Headroom", text))
     facts.append(("Disaggregate", _roles(plan)))
     return facts
 

@@ -6,6 +6,7 @@ from rich.text import Text
 
 from hexsolve.cli.instance_list import add, table
 from hexsolve.cli.screen import new_console, print_table
+from hexsolve.models.context import beyond_context
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.standalone import buildable, horizon_seconds
 from hexsolve.models.workload import WorkflowClass
@@ -123,15 +124,7 @@ def _facts(problem: PlanningProblem) -> list[tuple[str, str]]:
         facts.append(("Budget", f"{problem.budget_per_hour:,.2f} US$/h"))
     if problem.workload.approximation:
         facts.append(("Classes", problem.workload.approximation))
-    limit = problem.llm.context_limit
-    longest = max(
-        call.prompt_tokens + call.output_tokens
-        for workflow in problem.workload.classes
-        for call in workflow.calls
-    )
-    if longest > limit:
-        text = f"calls of up to {longest:,.0f} tokens, beyond the LLM's context of {limit:,}"
-        facts.append(("Warning", text))
+    facts += [("Warning", text) for text in beyond_context(problem)]
     return facts
 
 

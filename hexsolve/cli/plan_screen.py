@@ -37,8 +37,21 @@ def show_answer(problem: PlanningProblem, answer: Answer, console: Console | Non
         console.print(Text.assemble((f"{name:<16}", "bold"), text), soft_wrap=True)
     if answer.gains:
         print_table(console, _gains(answer))
-    for note in answer.extrapolated:
+    for text in answer.warnings:
+        console.print(Text(f"Warning         {text}", style="yellow"), soft_wrap=True)
+    for note in _grouped(answer.extrapolated):
         console.print(Text(f"Extrapolated    {note}", style="yellow"), soft_wrap=True)
+
+
+def _grouped(notes: tuple[str, ...]) -> list[str]:
+    """Return a line per engine: its first note, and how many more the answer file has."""
+    engines: dict[str, list[str]] = {}
+    for note in notes:
+        engines.setdefault(note.partition(":")[0], []).append(note)
+    return [
+        first + (f"; {len(others)} more notes in the answer file" if others else "")
+        for first, *others in engines.values()
+    ]
 
 
 def _instances(problem: PlanningProblem, plan: Plan) -> Table:

@@ -262,3 +262,18 @@ def test_a_plan_with_other_targets_is_checked_and_simulated_with_them(
         ended, out, err = run("check", instance, path)
         assert ended == code
         assert said in " ".join((out + err).split())
+
+
+def test_calls_beyond_the_context_are_warned_of(run: Run, instance: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.yaml"
+    long.write_text(INSTANCE.replace("new_tokens: 1000", "new_tokens: 140000"))
+    path = tmp_path / "plan.json"
+    _, out, _ = run("plan", long, "--load", "0.01", "--gap", "0.3", "-o", path)
+    assert "Warning         calls of up to 140,100 tokens, beyond the LLM's context of" in out
+    (warning,) = json.loads(path.read_text())["warnings"]
+    assert warning in out
+    # A line per engine, however many of its calls were not measured.
+    engines = [line.split(":")[0] for line in out.splitlines() if line.startswith("Extrapolated")]
+    assert len(engines) == len(set(engines)) >= 1
+    _, out, _ = run("plan", instance, "--gap", "0.3", "--json")
+    assert json.loads(out)["warnings"] == []

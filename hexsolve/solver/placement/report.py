@@ -3,6 +3,7 @@
 from hexsolve import __version__
 from hexsolve.models.answer import Answer, Gain, count_instances, problem_hash
 from hexsolve.models.check import check_answer
+from hexsolve.models.context import beyond_context
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.proven import Parameter
@@ -59,6 +60,7 @@ def answer(
         "gap": relative_gap(outcome.objective, outcome.bound),
         "runtime_s": outcome.runtime_s,
         "solver": solver,
+        "warnings": beyond_context(problem),
     }
     if objective == "load" and solution.found.carries_nothing:
         # No load at all: which limits that is due to is what the user wants to know.

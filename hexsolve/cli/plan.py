@@ -107,9 +107,10 @@ def plan(
 
     INSTANCE is a YAML or JSON file (`hexsolve instance generate` writes one); left out, the
     embedded example is planned. Exit code 0: a plan; 2: the input is wrong; 3: proven
-    infeasible, with the least changes that help; 4: nothing found within the time limit.
-    Ctrl-C stops the search with the best plan found so far. Targets given in place of the
-    instance's are kept in the answer: `hexsolve check` and `hexsolve simulate` apply them too.
+    infeasible, with the least changes that help; 4: nothing found within the time limit or
+    before Ctrl-C. Ctrl-C stops the search with the best plan found so far; again, it gives up
+    (130). Targets given in place of the instance's are kept in the answer: `hexsolve check` and
+    `hexsolve simulate` apply them too.
     """
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.report import answer

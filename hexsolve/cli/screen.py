@@ -10,9 +10,15 @@ ENDLESS = 10_000
 """Columns of a pipe or file, which nothing has to fit into."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave a reader that is gone to `main`; rich's own way out is exit code 1."""
+        raise BrokenPipeError
+
+
 def new_console() -> Console:
     """Return a console on stdout; off a terminal nothing is wrapped, unless COLUMNS says so."""
-    console = Console()
+    console = _Console()
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = ENDLESS
     return console

@@ -1,6 +1,8 @@
 """Tables: names and figures stay whole however narrow the screen, and pipes have no width."""
 
 import io
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -41,6 +43,19 @@ def test_a_pipe_is_not_wrapped(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     for name in benchmark_names():
         (line,) = [line for line in listed.splitlines() if f" {name} " in line]
         assert "prefill" in line or "mixed" in line
+
+
+def test_a_reader_that_leaves_before_a_table_is_no_error() -> None:
+    program = "from hexsolve.cli.main import main; main(['instance', 'list'])"
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        said = running.stderr.read()
+        assert running.wait(timeout=120) == 0
+    assert said == b""
 
 
 @pytest.mark.parametrize("width", ["30", "80"])

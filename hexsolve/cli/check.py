@@ -27,7 +27,7 @@ from hexsolve.models.check import (
 VIOLATED = 1
 
 
-@click.command("check")
+@click.command("check", epilog="Example: hexsolve check my.yaml plan.json")
 @click.argument(
     "files",
     nargs=-1,

@@ -19,7 +19,7 @@ from hexsolve.models.status import Limit
 
 @click.command(
     "optimum",
-    epilog="Example: hexsolve optimum chat-tiny.json --objective req95 -o schedule.json",
+    epilog="Example: hexsolve optimum xs01-chat-1p1d-8b-calm --time-limit 30 -o schedule.json",
 )
 @click.argument("instance")
 @click.option(
@@ -37,7 +37,13 @@ from hexsolve.models.status import Limit
     show_default=True,
     help="Threads of CP-SAT.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the search: the same seed and --deterministic repeat it.",
+)
 @click.option(
     "--deterministic", is_flag=True, help="Count work, not time; with one worker it repeats."
 )

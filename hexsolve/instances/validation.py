@@ -95,11 +95,14 @@ def _message(problem: Any, location: list[str | int], model: type[BaseModel] | N
     if kind == "extra_forbidden":
         names = _fields_at(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else ";" if names else ""
         return f"is not a known field{hint}" + (f" allowed: {allowed(names)}" if names else "")
     text = re.sub(r"^(Value error|Assertion failed), ", "", text)
     if kind == "value_error":
         return text
+    items = re.fullmatch(r"\w+ should have (at (?:least|most) \d+ items?) .*", text)
+    if items:
+        return f"is {_shown(problem.get('input'))}; allowed: {items[1]}"
     text = text[0].lower() + text[1:]
     expected = text.removeprefix("input should be ").replace("a valid tuple", "a list")
     return f"is {_shown(problem.get('input'))}; allowed: {expected}"

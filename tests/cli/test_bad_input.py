@@ -145,7 +145,8 @@ MISTAKES: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
         ["cluster.pools[1].gpu", "'h100_sxm'", "another name of 'h100'"],
     ),
     "no nodes": ([(f"{POOL}.nodes", 0)], ["cluster.pools", "no room", "at least 1 GPUs"]),
-    "no pools": ([("cluster.pools", [])], ["cluster.pools", "at least 1 item"]),
+    "no pools": ([("cluster.pools", [])], ["cluster.pools: is []; allowed: at least 1 item"]),
+    "far from any field": ([("zzz", 1)], ["zzz: is not a known field; allowed: assumptions"]),
     "too large a model": (
         [("llm", "deepseek-v3")],
         ["llm: ", "deepseek-v3 needs", "GiB", "fits on no engine of h100 (80 GiB)"],

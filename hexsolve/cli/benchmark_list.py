@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from hexsolve.cli.instance_list import add, table
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.benchmark.io import benchmark_names, load_scheduling_instance
 from hexsolve.models.scheduling import SchedulingInstance
 
@@ -54,4 +55,4 @@ def show_benchmark(rows: list[dict[str, Any]], console: Console | None = None) -
             *(row["name"], row["shape"], cluster, row["llm"], row["load"]),
             *(f"{row['workflows']:,}", f"{row['calls']:,}"),
         )
-    (console or Console()).print(made)
+    print_table(console or new_console(), made)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from hexsolve.cli.instance_options import check_output
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.catalog import Catalog, load_catalog
 from hexsolve.instances.files import write_text
 from hexsolve.models.errors import InputError
@@ -40,7 +40,7 @@ catalog_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
-@click.group("calibrate")
+@click.group("calibrate", epilog="Example: hexsolve calibrate fit table.csv -o coefficients.yaml")
 def calibrate() -> None:
     """Fit the latency model to tables of step times, or see how well it predicts one.
 
@@ -49,7 +49,7 @@ def calibrate() -> None:
     """
 
 
-@calibrate.command("fit")
+@calibrate.command("fit", epilog="Example: hexsolve calibrate fit table.csv -o coefficients.yaml")
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write coefficients (YAML).")
 @catalog_option
@@ -63,7 +63,7 @@ def fit(tables: Files, output: Path | None, catalog_files: Files, as_json: bool)
     from hexsolve.instances.calibration.table import read_table
     from hexsolve.instances.calibration.write import to_yaml
 
-    check_output(output)
+    check_output(output, *tables, *catalog_files)
     catalog = _catalog(catalog_files)
     fits: list[FittedCoefficients] = []
     with _progress("groups fitted") as progress:
@@ -97,7 +97,9 @@ def fit(tables: Files, output: Path | None, catalog_files: Files, as_json: bool)
     click.echo(f"overall: prefill {prefill:.2%}, decode {decode:.2%}, {rows} rows")
 
 
-@calibrate.command("evaluate")
+@calibrate.command(
+    "evaluate", epilog="Example: hexsolve calibrate evaluate table.csv --leave-out all"
+)
 @click.argument("table", type=click.Path(path_type=Path))
 @click.option(
     "--leave-out",
@@ -143,7 +145,9 @@ def evaluate(
             click.echo(f"overall {name}: {phase.mape:.2%} over {phase.rows} rows")
 
 
-@calibrate.command("roofline")
+@calibrate.command(
+    "roofline", epilog="Example: hexsolve calibrate roofline a.csv b.csv -o efficiencies.yaml"
+)
 @click.argument("tables", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Write YAML.")
 @click.option("--source", default="", help="Where the tables come from; kept in the file.")
@@ -158,7 +162,7 @@ def roofline_command(tables: Files, output: Path, source: str, catalog_files: Fi
     from hexsolve.instances.calibration.table import first_of_each, read_table
     from hexsolve.instances.calibration.write import to_yaml
 
-    check_output(output)
+    check_output(output, *tables, *catalog_files)
     catalog = _catalog(catalog_files)
     rows = first_of_each([read_table(table, catalog) for table in tables])
     source = source or ", ".join(table.name for table in tables)
@@ -173,11 +177,18 @@ def roofline_command(tables: Files, output: Path, source: str, catalog_files: Fi
     )
 
 
-@calibrate.command("table")
+@calibrate.command(
+    "table",
+    epilog="Example: hexsolve calibrate table --llm llama-3.1-8b --gpu h100 -o table.csv",
+)
 @click.option("--llm", "llms", multiple=True, required=True, metavar="NAME")
 @click.option("--gpu", "gpus", multiple=True, required=True, metavar="NAME")
 @click.option(
-    "--tp", "tps", multiple=True, type=click.IntRange(1, 64), help="Default: 1, 2, 4 and 8."
+    "--tp",
+    "tps",
+    multiple=True,
+    type=click.IntRange(1, 64),
+    help="GPUs that share every layer; may be repeated. Left out: 1, 2, 4 and 8.",
 )
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="Write CSV.")
 @catalog_option
@@ -195,7 +206,7 @@ def table_command(
     """
     from hexsolve.instances.calibration.aiconfigurator import step_tables, to_csv
 
-    check_output(output)
+    check_output(output, *catalog_files)
     catalog = _catalog(catalog_files)
     with _progress("combinations taken") as progress:
         rows, missing = step_tables(
@@ -228,7 +239,7 @@ def _print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str
     for row in rows:
         # Text, not str: names may hold what rich would take for markup.
         table.add_row(*[Text(cell) for cell in row])
-    Console().print(table)
+    print_table(new_console(), table)
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def import_trace(
     from hexsolve.instances.retention import keep_prefixes
 
     llm, cluster = check_names(llm, cluster)
-    check_output(output)
+    check_output(output, trace)
     name = _name(trace)
     try:
         with working(f"reading {trace}"):

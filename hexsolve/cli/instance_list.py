@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.catalog import load_catalog
 from hexsolve.instances.generators import SHAPES
 from hexsolve.instances.workflow_catalog import load_workflow_classes
@@ -40,18 +41,19 @@ def catalog_data() -> dict[str, Any]:
 
 def show_catalog(console: Console | None = None) -> None:
     """Print everything that can be named."""
-    console = console or Console()
+    console = console or new_console()
     for table in (_shapes(), _workflows(), _llms(), _gpus(), _clusters()):
-        console.print(table)
+        print_table(console, table)
 
 
 def table(title: str, left: tuple[str, ...], right: tuple[str, ...] = ()) -> Table:
     """Return an empty table; columns `right` hold numbers."""
     made = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
-    for name in left:
-        made.add_column(name, overflow="fold")
+    for number, name in enumerate(left):
+        # The first column holds the names that one types.
+        made.add_column(name, no_wrap=number == 0)
     for name in right:
-        made.add_column(name, justify="right")
+        made.add_column(name, justify="right", no_wrap=True)
     return made
 
 
@@ -104,7 +106,7 @@ def _llms() -> Table:
 def _gpus() -> Table:
     made = table("GPU types (cluster.pools: gpu)", ("GPU",), ("GiB", "TB/s", "TFLOP/s", "US$/h"))
     made.add_column("of")
-    made.add_column("Price from", overflow="fold")
+    made.add_column("Price from")
     for gpu in load_catalog().gpus.values():
         add(
             made,

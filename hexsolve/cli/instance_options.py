@@ -1,5 +1,6 @@
 """Options that generated and imported instances share, and writing them."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,7 +41,7 @@ _OPTIONS = (
     ),
     click.option(
         "--slo-scale",
-        type=POSITIVE,
+        type=FiniteFloat(min=1.0, max=1e9),
         help="Mean workflow latency allowed, in multiples of the time alone on the cluster. "
         f"Left out: {STEADY_SCALE:g}, or {BURSTY_SCALE:g} for bursty arrivals.",
     ),
@@ -68,10 +69,30 @@ def check_names(llm: str, cluster: str) -> tuple[str, str]:
     return catalog.llm(llm, field="--llm").name, catalog.cluster(cluster, field="--cluster").name
 
 
-def check_output(output: Path | None) -> None:
-    """Refuse an output file without a folder before any work is done."""
-    if output is not None and not output.absolute().parent.is_dir():
-        raise InputError("its folder does not exist", source=str(output))
+def check_output(output: Path | None, *inputs: Path | None) -> None:
+    """Refuse an output file that cannot be written, or is an input, before any work is done.
+
+    A disk may still be full in the end: `write_text` then leaves the old file.
+
+    Raises
+    ------
+    InputError
+        Its folder is missing or may not be written to, it is a folder, or one of `inputs`.
+    """
+    if output is None:
+        return
+    source = str(output)
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise InputError("its folder does not exist", source=source)
+    if output.is_dir():
+        raise InputError("is a folder; allowed: a file", source=source)
+    device = output.exists() and not output.is_file()
+    if not os.access(output if device else folder, os.W_OK):
+        raise InputError("cannot be written: Permission denied", source=source)
+    for given in inputs:
+        if given is not None and given.exists() and output.exists() and given.samefile(output):
+            raise InputError("is an input of this command; allowed: another file", source=source)
 
 
 def chosen_scale(given: float | None, workload: Workload) -> float:

@@ -5,6 +5,8 @@ from rich.table import Table
 from rich.text import Text
 
 from hexsolve.cli.instance_list import add, table
+from hexsolve.cli.screen import new_console, print_table
+from hexsolve.models.context import beyond_context
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.standalone import buildable, horizon_seconds
 from hexsolve.models.workload import WorkflowClass
@@ -15,13 +17,13 @@ FEW_CLASSES = 40
 
 def show_problem(problem: PlanningProblem, console: Console | None = None) -> None:
     """Print cluster, LLM, engines, workload and totals."""
-    console = console or Console()
-    console.print(_cluster(problem))
-    console.print(_engines(problem))
-    console.print(_workflows(problem))
+    console = console or new_console()
+    print_table(console, _cluster(problem))
+    print_table(console, _engines(problem))
+    print_table(console, _workflows(problem))
     calls = sum(len(workflow.calls) for workflow in problem.workload.classes)
     if calls <= FEW_CLASSES:
-        console.print(_calls(problem))
+        print_table(console, _calls(problem))
     for name, text in _facts(problem):
         console.print(Text.assemble((f"{name:<12}", "bold"), text), soft_wrap=True)
 
@@ -122,15 +124,7 @@ def _facts(problem: PlanningProblem) -> list[tuple[str, str]]:
         facts.append(("Budget", f"{problem.budget_per_hour:,.2f} US$/h"))
     if problem.workload.approximation:
         facts.append(("Classes", problem.workload.approximation))
-    limit = problem.llm.context_limit
-    longest = max(
-        call.prompt_tokens + call.output_tokens
-        for workflow in problem.workload.classes
-        for call in workflow.calls
-    )
-    if longest > limit:
-        text = f"calls of up to {longest:,.0f} tokens, beyond the LLM's context of {limit:,}"
-        facts.append(("Warning", text))
+    facts += [("Warning", text) for text in beyond_context(problem)]
     return facts
 
 

@@ -73,7 +73,11 @@ def cli() -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line; exits 0 done, 2 bad input, 3 infeasible, 4 nothing found in time."""
+    """Run the command line.
+
+    Exits 0 done, also where the reader of a pipe is gone; 2 bad input; 3 infeasible; 4 nothing
+    found in time; 70 a defect; 130 given up by Ctrl-C.
+    """
     try:
         result = cli.main(args=arguments, prog_name="hexsolve", standalone_mode=False)
         sys.exit(result if isinstance(result, int) else 0)

@@ -7,16 +7,19 @@ from typing import get_args
 import click
 
 from hexsolve.cli import solver_options
+from hexsolve.cli.instance_options import check_output
+from hexsolve.cli.interrupt import in_background, stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import solving
 from hexsolve.instances.benchmark.io import load_scheduling_instance
 from hexsolve.instances.files import write_text
 from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
+from hexsolve.models.status import Limit
 
 
 @click.command(
     "optimum",
-    epilog="Example: hexsolve optimum chat-tiny.json --objective req95 -o schedule.json",
+    epilog="Example: hexsolve optimum xs01-chat-1p1d-8b-calm --time-limit 30 -o schedule.json",
 )
 @click.argument("instance")
 @click.option(
@@ -34,7 +37,13 @@ from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
     show_default=True,
     help="Threads of CP-SAT.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of the search: the same seed and --deterministic repeat it.",
+)
 @click.option(
     "--deterministic", is_flag=True, help="Count work, not time; with one worker it repeats."
 )
@@ -75,12 +84,13 @@ def optimum(
     """Schedule INSTANCE with all lengths and reveals known, and prove how good that is.
 
     INSTANCE is a benchmark instance's name or a file. Exit code 0: a schedule; 2: the input is
-    wrong.
+    wrong. Ctrl-C stops the search with the best schedule found so far; again, it gives up (130).
     """
     from hexsolve.solver.backends import Progress
     from hexsolve.solver.optimum.answer import optimum as solve
     from hexsolve.solver.optimum.clock import SearchOptions
 
+    check_output(output, Path(instance))
     loaded = load_scheduling_instance(instance)
     chosen = None
     if times == "optimistic" or decode_batch is not None or grid_ms != 1.0:
@@ -89,13 +99,14 @@ def optimum(
             raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
         chosen = ScheduleTimes.model_validate(fields)
     started = time.perf_counter()
-    options = SearchOptions(time_limit, workers, seed, deterministic)
-    with solving(f"optimum of {loaded.name}", "slo") as tell:
+    with stopping_on_interrupt() as stop, solving(f"optimum of {loaded.name}", "slo") as tell:
 
         def report(objective_: float, bound: float) -> None:
             tell(Progress(time.perf_counter() - started, objective_, bound))
 
-        made = solve(loaded, objective, options, chosen, report)
+        options = SearchOptions(time_limit, workers, seed, deterministic, stop)
+        # The main thread is left to Ctrl-C, which compiled code would hold up.
+        made = in_background(lambda: solve(loaded, objective, options, chosen, report))
     if output is not None:
         write_text(output, made.model_dump_json(indent=1) + "\n")
     if as_json:
@@ -118,7 +129,8 @@ def _show(made: Schedule, calls: int, workflows: int) -> None:
     lines.append(f"Model        {model}, ticks of {made.times.grid_s * 1e3:g} ms")
     lines.append(f"Schedule     {made.objective:.4f} × horizon, by {made.parameters['found_by']}")
     lines.append(f"Bound        {made.bound:.4f} ({made.bound_source})")
-    lines.append(f"Proof        {made.status.value}, gap {made.gap:.2%}, {made.runtime_s:.1f} s")
+    proof = f"Proof        {made.status.value}, gap {made.gap:.2%}, {made.runtime_s:.1f} s"
+    lines.append(proof + (" (stopped by Ctrl-C)" if made.limit is Limit.INTERRUPT else ""))
     if made.replay is not None:
         lines.append(
             f"Simulated    {made.replay.limited:.4f} × horizon with the same places, order and "

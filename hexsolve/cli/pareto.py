@@ -13,6 +13,8 @@ from rich.text import Text
 
 from hexsolve.cli import solver_options
 from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
+from hexsolve.cli.interrupt import stopping_on_interrupt
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.instances.resolve import load_problem
 from hexsolve.models.status import Status
 
@@ -45,7 +47,7 @@ def pareto(
 
     INSTANCE is a YAML or JSON file; left out, the embedded example is used. Its own slo_scale
     plays no part. Exit code 0: a front; 2: the input is wrong; 3: proven infeasible at any scale;
-    4: nothing found within the time limit.
+    4: nothing found within the time limit, or before Ctrl-C, which shows the plans found so far.
     """
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.pareto import pareto_front
@@ -53,15 +55,17 @@ def pareto(
     problem = load_problem(instance)
     console = Console(stderr=True)
     found: list[ParetoPoint] = []
-    budget = Budget(time_s=time_limit, gap=gap, threads=threads)
-    with console.status("cheapest plan") as status:
+    with stopping_on_interrupt() as stop, console.status("cheapest plan") as status:
+        budget = Budget(time_s=time_limit, gap=gap, threads=threads, stop=stop)
         for point in pareto_front(problem, points, budget):
             found.append(point)
             status.update(f"{len(found)} of {points} plans")
+        if stop():
+            click.echo(f"interrupted: {len(found)} of {points} plans", err=True)
     if as_json:
         click.echo(json.dumps([_plain(point) for point in found], indent=2))
     else:
-        Console().print(_table(found))
+        print_table(new_console(), _table(found))
     if found[0].plan is None:
         ctx.exit(INFEASIBLE if found[0].outcome.status is Status.INFEASIBLE else NOTHING_FOUND)
 

@@ -7,11 +7,13 @@ import click
 
 from hexsolve.cli import solver_options
 from hexsolve.cli.exit_codes import INFEASIBLE, NOTHING_FOUND
+from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.interrupt import stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.plan_screen import show_answer
 from hexsolve.cli.progress import solving
 from hexsolve.instances.files import write_text
+from hexsolve.instances.overrides import Overrides
 from hexsolve.instances.resolve import load_problem
 from hexsolve.models.errors import InputError
 from hexsolve.models.plan import Objective
@@ -19,8 +21,11 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.status import Status
 
 # Ranges as in an instance file.
+SCALE = FiniteFloat(min=1.0, max=1e12)
 FACTOR = FiniteFloat(min=1e-9, max=1e12)
 LOAD = FiniteFloat(min=1e-3, max=1e6)
+
+INSTEAD = "in place of the instance's"
 
 
 @click.command("plan", epilog="Example: hexsolve plan my.yaml --objective cost -o plan.json")
@@ -42,9 +47,13 @@ LOAD = FiniteFloat(min=1e-3, max=1e6)
     help="cbc and scip are for cross-checks and slower.",
 )
 @solver_options.threads()
-@click.option("--slo-scale", type=FACTOR, help="Override.")
-@click.option("--load", type=LOAD, help="Override.")
-@click.option("--budget-per-hour", type=FACTOR, help="Override, US$/h.")
+@click.option(
+    "--slo-scale",
+    type=SCALE,
+    help=f"Mean workflow latency allowed, in multiples of the time alone, {INSTEAD}.",
+)
+@click.option("--load", type=LOAD, help=f"Factor on all arrival rates, {INSTEAD}.")
+@click.option("--budget-per-hour", type=FACTOR, help=f"US$/h allowed, {INSTEAD}.")
 @click.option(
     "--what-if", is_flag=True, help="Solve again with one more GPU and node of each type."
 )
@@ -98,8 +107,10 @@ def plan(
 
     INSTANCE is a YAML or JSON file (`hexsolve instance generate` writes one); left out, the
     embedded example is planned. Exit code 0: a plan; 2: the input is wrong; 3: proven
-    infeasible, with the least changes that help; 4: nothing found within the time limit.
-    Ctrl-C stops the search with the best plan found so far.
+    infeasible, with the least changes that help; 4: nothing found within the time limit or
+    before Ctrl-C. Ctrl-C stops the search with the best plan found so far; again, it gives up
+    (130). Targets given in place of the instance's are kept in the answer: `hexsolve check` and
+    `hexsolve simulate` apply them too.
     """
     from hexsolve.solver.backends import Budget
     from hexsolve.solver.placement.report import answer
@@ -108,9 +119,10 @@ def plan(
         from hexsolve.solver.online.registry import check_policy
 
         check_policy(policy)
-    problem = _overridden(load_problem(instance), slo_scale, load, budget_per_hour)
-    if output is not None and not output.absolute().parent.is_dir():
-        raise InputError("its folder does not exist", source=str(output))
+    for file in (output, export_model):
+        check_output(file, instance)
+    overrides = Overrides(slo_scale=slo_scale, load=load, budget_per_hour=budget_per_hour)
+    problem = overrides.applied(load_problem(instance))
     if export_model is not None:
         _export(problem, objective, export_model)
         click.echo(f"wrote {export_model}", err=True)
@@ -120,7 +132,7 @@ def plan(
         solving(f"planning {problem.name}", objective) as report,
     ):
         budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report, stop=stop)
-        made = answer(problem, objective, budget, solver, what_if)
+        made = overrides.recorded(answer(problem, objective, budget, solver, what_if))
     if simulated and made.plan is not None:
         from hexsolve.cli.plan_simulated import simulate_plan
 
@@ -143,17 +155,6 @@ def plan(
         ctx.exit(INFEASIBLE)
     if made.plan is None:
         ctx.exit(NOTHING_FOUND)
-
-
-def _overridden(
-    problem: PlanningProblem,
-    slo_scale: float | None,
-    load: float | None,
-    budget_per_hour: float | None,
-) -> PlanningProblem:
-    """Return the problem with the options given on the command line."""
-    given = {"slo_scale": slo_scale, "load": load, "budget_per_hour": budget_per_hour}
-    return problem.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
 def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hexsolve.cli.screen import new_console, print_table, seconds, seconds_range
 from hexsolve.models.answer import Answer, Gain
 from hexsolve.models.plan import (
     BatchCycle,
@@ -20,30 +21,46 @@ from hexsolve.models.status import Limit, Status
 
 OBJECTIVE = {"cost": "US$/h", "load": "× load", "slo": "SLO scale"}
 
+CLEAR = 1.05
+"""Headroom over load from which on a plan is not at the limit of its instances."""
+
 
 def show_answer(problem: PlanningProblem, answer: Answer, console: Console | None = None) -> None:
     """Print an answer for people."""
-    console = console or Console()
+    console = console or new_console()
     if answer.plan is None:
         _show_failure(answer, console)
         return
-    console.print(_instances(problem, answer.plan))
-    console.print(_workflows(problem, answer.plan))
+    print_table(console, _instances(problem, answer.plan))
+    print_table(console, _workflows(problem, answer.plan))
     for name, text in _facts(problem, answer, answer.plan):
         console.print(Text.assemble((f"{name:<16}", "bold"), text), soft_wrap=True)
     if answer.gains:
-        console.print(_gains(answer))
-    for note in answer.extrapolated:
+        print_table(console, _gains(answer))
+    for text in answer.warnings:
+        console.print(Text(f"Warning         {text}", style="yellow"), soft_wrap=True)
+    for note in _grouped(answer.extrapolated):
         console.print(Text(f"Extrapolated    {note}", style="yellow"), soft_wrap=True)
+
+
+def _grouped(notes: tuple[str, ...]) -> list[str]:
+    """Return a line per engine: its first note, and how many more the answer file has."""
+    engines: dict[str, list[str]] = {}
+    for note in notes:
+        engines.setdefault(note.partition(":")[0], []).append(note)
+    return [
+        first + (f"; {len(others)} more notes in the answer file" if others else "")
+        for first, *others in engines.values()
+    ]
 
 
 def _instances(problem: PlanningProblem, plan: Plan) -> Table:
     table = Table(title=f"Plan for {problem.llm.name} on {problem.cluster.name}", box=box.SIMPLE)
     table.title_justify = "left"
-    table.add_column("Role")
-    table.add_column("GPU")
+    table.add_column("Role", no_wrap=True)
+    table.add_column("GPU", no_wrap=True)
     for name in ("Instances", "tp", "pp", "GPUs", "US$/h"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Runs at")
     for group in plan.groups:
         cost = group.gpus * problem.price_per_hour(group.gpu)
@@ -63,20 +80,20 @@ def _instances(problem: PlanningProblem, plan: Plan) -> Table:
 def _point(point: OperatingPoint) -> str:
     match point:
         case SingleCalls():
-            return f"one call at a time, mean wait {_seconds(point.wait_s)}"
+            return f"one call at a time, mean wait {seconds(point.wait_s)}"
         case BatchCycle():
-            return f"batches of {_seconds(point.cycle_s)}, mean wait {_seconds(point.wait_s)} more"
+            return f"batches of {seconds(point.cycle_s)}, mean wait {seconds(point.wait_s)} more"
         case DecodeStep():
-            return f"{_seconds(point.step_s)} per token"
+            return f"{seconds(point.step_s)} per token"
         case MixedStep():
             share = f"{point.prefill_share:.0%} of the time on prefill"
-            return f"{_seconds(point.step_s)} per token, {share}"
+            return f"{seconds(point.step_s)} per token, {share}"
 
 
 def _workflows(problem: PlanningProblem, plan: Plan) -> Table:
     table = Table(title="Mean latency of each workflow class", box=box.SIMPLE)
     table.title_justify = "left"
-    table.add_column("Class", min_width=12, overflow="fold")
+    table.add_column("Class", no_wrap=True)
     for name in ("Per s", "Alone", "Promised", "Scale", "Wait", "Per token"):
         table.add_column(name, justify="right", no_wrap=True)
     for workflow in problem.workload.classes:
@@ -89,8 +106,8 @@ def _workflows(problem: PlanningProblem, plan: Plan) -> Table:
         table.add_row(
             Text(workflow.name),
             f"{workflow.rate_per_s * plan.load:.3g}",
-            _seconds(horizon),
-            _seconds(latency),
+            seconds(horizon),
+            seconds(latency),
             f"{latency / horizon:.2f}",
             _waits(problem, groups),
             _steps(groups),
@@ -124,11 +141,7 @@ def _steps(groups: list[InstanceGroup]) -> str:
 def _range(values: list[float]) -> str:
     if not values:
         return "–"
-    low, high = _seconds(min(values)), _seconds(max(values))
-    if low == high:
-        return low
-    same_unit = low.rpartition(" ")[2] == high.rpartition(" ")[2]
-    return f"{low.rpartition(' ')[0] if same_unit else low}–{high}"
+    return seconds_range(min(values), max(values))
 
 
 def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[str, str]]:
@@ -142,7 +155,10 @@ def _facts(problem: PlanningProblem, answer: Answer, plan: Plan) -> list[tuple[s
     if answer.bottleneck:
         facts.append(("Why not better", answer.bottleneck))
     if answer.load_headroom is not None and answer.objective_kind != "load":
-        facts.append(("Headroom", f"these instances could carry {answer.load_headroom:.3g} × load"))
+        text = f"these instances could carry {answer.load_headroom:.3g} × load"
+        if answer.load_headroom > CLEAR * plan.load:
+            text += "; only from there on are they limited as said above"
+        facts.append(("Headroom", text))
     facts.append(("Disaggregate", _roles(plan)))
     return facts
 
@@ -187,7 +203,7 @@ def _gains(answer: Answer) -> Table:
     table = Table(title="What more hardware would bring", caption=how, box=box.SIMPLE)
     table.caption_justify = "left"
     table.title_justify = "left"
-    table.add_column("GPU")
+    table.add_column("GPU", no_wrap=True)
     table.add_column("one GPU more", justify="right")
     table.add_column("one node more", justify="right")
     for gain in answer.gains:
@@ -210,12 +226,6 @@ def _gain(kind: str, value: float | None, gain: Gain) -> str:
         "cost": f"{about}−{value:,.2f} US$/h",
         "slo": f"{about}−{value:.3g} SLO scale",
     }[kind]
-
-
-def _seconds(value: float) -> str:
-    if value < 1.0:
-        return f"{value * 1000:.3g} ms"
-    return f"{value:.3g} s" if value < 120.0 else f"{value / 60.0:.1f} min"
 
 
 def _show_failure(answer: Answer, console: Console) -> None:

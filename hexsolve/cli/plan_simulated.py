@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hexsolve.cli.progress import counting
+from hexsolve.cli.screen import new_console, print_table, seconds, seconds_range
 from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
 from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.models import slo
@@ -162,10 +163,10 @@ def promised_mean(
 
 def show_simulated(plan: Plan, part: dict[str, Any], console: Console | None = None) -> None:
     """Print promise and simulation for people."""
-    console = console or Console()
-    console.print(_workflow_table(part))
-    console.print(_phase_table(part))
-    console.print(_group_table(plan, part))
+    console = console or new_console()
+    print_table(console, _workflow_table(part))
+    print_table(console, _phase_table(part))
+    print_table(console, _group_table(plan, part))
     scales = "; ".join(
         f"Req{percent} {part[f'req{percent}']:.2f} "
         f"({part[f'req{percent}_ci95'][0]:.2f}–{part[f'req{percent}_ci95'][1]:.2f})"
@@ -194,7 +195,7 @@ def _table(title: str, left: tuple[str, ...], right: tuple[str, ...]) -> Table:
     table = Table(title=title, box=box.SIMPLE)
     table.title_justify = "left"
     for name in left:
-        table.add_column(name, overflow="fold", min_width=12 if name == "Class" else None)
+        table.add_column(name, no_wrap=True)
     for name in right:
         table.add_column(name, justify="right", no_wrap=True)
     return table
@@ -216,14 +217,14 @@ def _workflow_table(part: dict[str, Any]) -> Table:
     for row in part["classes"]:
         promised, simulated = row["promised"], row["simulated"]
         if not row["workflows"]:
-            table.add_row(Text(row["name"]), f"{promised['latency_s']:.3g} s", "none drawn")
+            table.add_row(Text(row["name"]), seconds(promised["latency_s"]), "none drawn")
             continue
         low, high = simulated["latency_s_ci95"]
         table.add_row(
             Text(row["name"]),
-            f"{promised['latency_s']:.3g} s",
-            f"{simulated['latency_s']:.3g} s",
-            f"{low:.3g}–{high:.3g}",
+            seconds(promised["latency_s"]),
+            seconds(simulated["latency_s"]),
+            seconds_range(low, high),
             f"{promised['latency_s'] / simulated['latency_s']:.2f}",
             f"{promised['slo_scale']:.2f} → {simulated['slo_scale']:.2f}",
             f"{simulated['slowdown']:.2f}",

@@ -49,22 +49,21 @@ def policies(as_json: bool) -> None:
         }
         click.echo(json.dumps(listed, indent=2))
         return
-    from rich.console import Console
-
     from hexsolve.cli.instance_list import add, table
+    from hexsolve.cli.screen import new_console, print_table
 
-    console = Console()
+    console = new_console()
     named = table("Policies (hexsolve simulate --policy NAME)", ("Policy", "What", "Parts"))
     for name, entry in POLICIES.items():
         parts = f"{entry.ordering}+{entry.placement}" if entry.ordering else "its own"
         add(named, name, entry.summary, parts)
     add(named, PLANNED, planned, "its own")
-    console.print(named)
+    print_table(console, named)
     orderings = table("Orderings", ("Ordering", "What comes first", "Source"))
     for name, each in ORDERINGS.items():
         add(orderings, name, each.summary, each.source)
-    console.print(orderings)
+    print_table(console, orderings)
     placements = table("Placements", ("Placement", "Where to", "Source"))
     for name, place in PLACEMENTS.items():
         add(placements, name, place.summary, place.source)
-    console.print(placements)
+    print_table(console, placements)

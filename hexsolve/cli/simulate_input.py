@@ -11,6 +11,7 @@ from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
 from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.instances.generators.registry import SHAPES
 from hexsolve.instances.importers.registry import read_trace
+from hexsolve.instances.overrides import overrides_of
 from hexsolve.instances.resolve import load_problem
 from hexsolve.instances.validation import validated
 from hexsolve.models.answer import Answer, problem_hash
@@ -37,7 +38,7 @@ def resolve_cluster(
     """
     if path is not None and _is_answer(data := read_data(path)):
         made = validated(Answer, data, str(path))
-        problem = load_problem(instance)
+        problem = overrides_of(made, str(path)).applied(load_problem(instance))
         if made.instance_hash != problem_hash(problem):
             raise InputError(
                 f"was made for instance {made.instance_name!r}, not for {problem.name!r} as it "

@@ -1,6 +1,7 @@
 """YAML and JSON files in, with one clear line for whatever is wrong with them."""
 
 import json
+import re
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,21 @@ _MERGE = "tag:yaml.org,2002:merge"
 _SafeLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
+# YAML 1.1 has numbers to base 60 (1:30 is 90) and to base 8 (010 is 8): never what is meant.
+_ODD_NUMBER = re.compile(r"[-+]?(\d[\d_]*(:[\d.]+)+|0[\d_]+)")
+
+
 class _StrictLoader(_SafeLoader):  # type: ignore[misc]
-    """Refuses duplicate keys, which YAML loaders otherwise drop in silence."""
+    """Refuses duplicate keys, which are otherwise dropped in silence, and odd numbers."""
 
     def construct_object(self, node: Any, deep: bool = False) -> Any:
+        number = node.tag.endswith((":int", ":float"))
+        if number and _ODD_NUMBER.fullmatch(node.value):
+            raise _mistake(
+                f"{node.value[:40]!r} is another number in YAML than it looks; write it as a "
+                "plain decimal number, or in quotes if it is a text",
+                node.start_mark,
+            )
         try:
             return super().construct_object(node, deep=deep)
         except (ValueError, TypeError, LookupError, AttributeError, OverflowError):

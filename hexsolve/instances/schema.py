@@ -12,6 +12,8 @@ from hexsolve.models.problem import ROLES, Role
 from hexsolve.models.workload import MAX_CLASSES, Rate, WorkflowClass
 
 Factor = Annotated[float, Field(ge=1e-9, le=1e12)]
+# No workflow is faster than alone on the cluster.
+Scale = Annotated[float, Field(ge=1.0, le=1e12)]
 # Beyond this range flows drown in solver tolerances; scale the rates instead.
 LoadFactor = Annotated[float, Field(ge=1e-3, le=1e6)]
 
@@ -95,7 +97,7 @@ class Instance(Record):
     llm: NamedLLM
     cluster: NamedCluster
     workload: WorkloadSection
-    slo_scale: Factor | None = Field(
+    slo_scale: Scale | None = Field(
         default=None,
         description="mean workflow latency allowed, in multiples of the standalone horizon",
     )

@@ -3,6 +3,7 @@
 import difflib
 import re
 import reprlib
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -29,9 +30,32 @@ def validated(model: type[Model], data: Any, source: str) -> Model:
             f"holds {_shown(data)}; allowed: a mapping with fields {fields}", source=source
         )
     try:
-        return model.model_validate(data)
+        made = model.model_validate(data)
     except ValidationError as error:
         raise input_error(error, data, source, model) from None
+    for place, value in _truths_as_numbers(data, made, []):
+        raise InputError(
+            f"is {value}; allowed: a number", source=source, field=_dotted(place) or None
+        )
+    return made
+
+
+def _truths_as_numbers(
+    data: Any, made: Any, place: list[str | int]
+) -> Iterator[tuple[list[str | int], bool]]:
+    """Yield where `yes` or `true` was taken for 1, as pydantic does: those are slips."""
+    if isinstance(data, bool):
+        if not isinstance(made, bool):
+            yield place, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if isinstance(made, BaseModel) and isinstance(key, str):
+                yield from _truths_as_numbers(value, getattr(made, key, value), [*place, key])
+            elif isinstance(made, dict):
+                yield from _truths_as_numbers(value, made.get(key, value), [*place, key])
+    elif isinstance(data, list) and isinstance(made, list | tuple) and len(data) == len(made):
+        for index, (value, taken) in enumerate(zip(data, made, strict=True)):
+            yield from _truths_as_numbers(value, taken, [*place, index])
 
 
 def input_error(
@@ -71,11 +95,14 @@ def _message(problem: Any, location: list[str | int], model: type[BaseModel] | N
     if kind == "extra_forbidden":
         names = _fields_at(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f"; did you mean {close[0]!r}?" if close else ";" if names else ""
         return f"is not a known field{hint}" + (f" allowed: {allowed(names)}" if names else "")
     text = re.sub(r"^(Value error|Assertion failed), ", "", text)
     if kind == "value_error":
         return text
+    items = re.fullmatch(r"\w+ should have (at (?:least|most) \d+ items?) .*", text)
+    if items:
+        return f"is {_shown(problem.get('input'))}; allowed: {items[1]}"
     text = text[0].lower() + text[1:]
     expected = text.removeprefix("input should be ").replace("a valid tuple", "a list")
     return f"is {_shown(problem.get('input'))}; allowed: {expected}"

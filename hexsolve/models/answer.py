@@ -75,6 +75,9 @@ class Answer(ProvenAnswer):
     extrapolated: tuple[str, ...] = Field(
         default=(), description="engines of the plan whose latencies were not measured, and why"
     )
+    warnings: tuple[str, ...] = Field(
+        default=(), description="what the plan takes for granted and should not, in words"
+    )
     plan: Plan | None = None
     simulation: dict[str, Any] | None = Field(
         default=None, description="what a simulation of the plan gave, beside its promises"

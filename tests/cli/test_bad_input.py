@@ -84,6 +84,18 @@ MISTAKES: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
         [(f"{CALL}.new_tokens", float("nan"))],
         ["workload.classes[0].calls[0].new_tokens", "nan", "allowed: a finite number"],
     ),
+    "a truth for a number": (
+        [(f"{POOL}.nodes", True)],
+        ["cluster.pools[0].nodes: is True; allowed: a number"],
+    ),
+    "a truth for a rate": (
+        [("workload.classes.0.rate_per_s", True)],
+        ["workload.classes[0].rate_per_s: is True; allowed: a number"],
+    ),
+    "faster than alone": (
+        [("slo_scale", 0.5)],
+        ["slo_scale: is 0.5; allowed: greater than or equal to 1"],
+    ),
     "infinite": ([("slo_scale", float("inf"))], ["slo_scale", "inf", "allowed: a finite number"]),
     "missing": ([("llm", ...)], ["llm: is missing"]),
     "missing inside": (
@@ -133,7 +145,8 @@ MISTAKES: dict[str, tuple[list[tuple[str, Any]], list[str]]] = {
         ["cluster.pools[1].gpu", "'h100_sxm'", "another name of 'h100'"],
     ),
     "no nodes": ([(f"{POOL}.nodes", 0)], ["cluster.pools", "no room", "at least 1 GPUs"]),
-    "no pools": ([("cluster.pools", [])], ["cluster.pools", "at least 1 item"]),
+    "no pools": ([("cluster.pools", [])], ["cluster.pools: is []; allowed: at least 1 item"]),
+    "far from any field": ([("zzz", 1)], ["zzz: is not a known field; allowed: assumptions"]),
     "too large a model": (
         [("llm", "deepseek-v3")],
         ["llm: ", "deepseek-v3 needs", "GiB", "fits on no engine of h100 (80 GiB)"],
@@ -203,6 +216,12 @@ workload:
         ("deep.json", b"[" * 200_000, ["nested too deeply"]),
         ("tag.yaml", b"!!python/object/apply:os.getcwd []", ["could not determine a constructor"]),
         (
+            "base60.yaml",
+            b"load: 1:30\n",
+            ["line 1, column 7: '1:30' is another number in YAML than it looks"],
+        ),
+        ("base8.yaml", b"load: 010\n", ["'010' is another number", "a plain decimal number"]),
+        (
             "bomb.yaml",
             b"a: &a [1]\n" + b"".join(b"b%d: &b%d [%s]\n" % (i, i, b"*a," * 9) for i in range(99)),
             ["more than 100 aliases"],
@@ -254,6 +273,62 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, run: Run, command: lis
     assert run("instance", "generate", "chat", "-o", tmp_path).code == 2
 
 
+def _never(*_: object, **__: object) -> None:
+    raise AssertionError("work was begun")
+
+
+@pytest.mark.parametrize(
+    ("command", "worker"),
+    [
+        (["plan"], "hexsolve.solver.placement.report.answer"),
+        (["optimum", "xs01-chat-1p1d-8b-calm"], "hexsolve.solver.optimum.answer.optimum"),
+    ],
+)
+def test_an_output_is_looked_at_before_the_work(
+    tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str], worker: str
+) -> None:
+    monkeypatch.setattr(worker, _never)
+    for output, said in (
+        (tmp_path, "is a folder; allowed: a file"),
+        (tmp_path / "none" / "x.json", "its folder does not exist"),
+    ):
+        ran = run(*command, "-o", output)
+        assert (ran.code, ran.out) == (2, "")
+        assert said in ran.err
+    # Whoever runs the tests may be allowed everything.
+    monkeypatch.setattr("os.access", lambda *_: False)
+    ran = run(*command, "-o", tmp_path / "x.json")
+    assert (ran.code, ran.out) == (2, "")
+    assert "cannot be written: Permission denied" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("command", "option"),
+    [
+        (("plan",), "-o"),
+        (("plan",), "--export-model"),
+        (("optimum",), "-o"),
+        (("instance", "import"), "-o"),
+        (("calibrate", "fit"), "-o"),
+        (("calibrate", "roofline"), "-o"),
+        (("calibrate", "table", "--llm", "x", "--gpu", "y", "--catalog"), "-o"),
+    ],
+    ids=" ".join,
+)
+def test_an_input_is_never_written_over(
+    tmp_path: Path, run: Run, command: tuple[str, ...], option: str
+) -> None:
+    path = tmp_path / "mine.lp"
+    path.write_text("precious", encoding="utf-8")
+    other = tmp_path / "link.lp"
+    other.symlink_to(path)
+    for output in (path, other):
+        ran = run(*command, path, option, output)
+        assert (ran.code, ran.out) == (2, "")
+        assert "is an input of this command; allowed: another file" in ran.err
+        assert path.read_text(encoding="utf-8") == "precious"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -263,7 +338,7 @@ def test_an_output_that_cannot_be_written(tmp_path: Path, run: Run, command: lis
         ["--rate", "many"],
         ["--classes", "0"],
         ["--seed", "-1"],
-        ["--slo-scale", "0"],
+        ["--slo-scale", "0.5"],
         ["--llm", "gpt-9"],
         ["--cluster", "none"],
         ["--tpot", "0"],

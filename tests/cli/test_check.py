@@ -83,7 +83,7 @@ def test_a_valid_answer(folder: Path) -> None:
     result = run(folder / "instance.yaml", folder / "answer.json")
     assert result.exit_code == 0
     assert result.output.startswith("ok: ")
-    assert "over 2 groups checked" in result.output
+    assert "over 2 groups checked\nnot proven by a rule: bound\n" in result.output
 
 
 def test_a_broken_rule_is_named_with_place_amount_and_unit(folder: Path, tmp_path: Path) -> None:
@@ -107,6 +107,7 @@ def test_json_of_a_valid_answer(folder: Path) -> None:
     report = json.loads(result.output)
     assert (result.exit_code, report["ok"], report["violations"]) == (0, True, [])
     assert report["groups"] == 2
+    assert report["not_verified"] == ["bound"]
     assert report["rules"] > 30
 
 

@@ -26,8 +26,8 @@ def test_help_and_version(run: Run) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["plan"],
-        ["instance"],
+        *([name] for name in command._COMMANDS),
+        *(["calibrate", name] for name in ("fit", "evaluate", "roofline", "table")),
         ["instance", "generate"],
         ["instance", "import"],
         ["instance", "show"],

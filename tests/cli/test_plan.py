@@ -167,7 +167,7 @@ def test_nothing_found_in_time(run: Run, instance: Path, monkeypatch: pytest.Mon
     "arguments",
     [
         *(["--load", value] for value in ("nan", "inf", "0", "-1", "1e300", "x")),
-        *(["--slo-scale", value] for value in ("nan", "inf", "0")),
+        *(["--slo-scale", value] for value in ("nan", "inf", "0", "0.99")),
         *(["--budget-per-hour", value] for value in ("nan", "-inf", "0")),
         *(["--gap", value] for value in ("nan", "-0.1", "11")),
         *(["--time-limit", value] for value in ("nan", "inf", "0")),
@@ -240,3 +240,40 @@ def test_what_if_solves_again(run: Run, instance: Path) -> None:
     assert [gain["gpu"] for gain in gains] == ["h100", "a100-80"]
     assert all(gain["exact"] for gain in gains)
     assert all(gain["one_node"] > gain["one_gpu"] > 0 for gain in gains)
+
+
+def test_a_plan_with_other_targets_is_checked_and_simulated_with_them(
+    run: Run, instance: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "plan.json"
+    given = ("--slo-scale", "5", "--load", "0.5", "--budget-per-hour", "500")
+    assert run("plan", instance, *given, "-o", path)[0] == 0
+    made = json.loads(path.read_text())
+    targets = {"slo_scale": 5.0, "load": 0.5, "budget_per_hour": 500.0}
+    assert targets.items() <= made["parameters"].items()
+    code, out, _ = run("check", instance, path)
+    assert (code, out[:4]) == (0, "ok: ")
+    code, out, _ = run("simulate", path, "--instance", instance, "-n", "20", "--json")
+    assert (code, json.loads(out)["workflows"]) == (0, 20)
+    # Without them the instance is another one, and out of range they are named.
+    for changed, code, said in ((None, 1, "another instance"), (-1, 2, "parameters: load: is -1")):
+        parameters = {**made["parameters"], "load": changed}
+        path.write_text(json.dumps({**made, "parameters": parameters}))
+        ended, out, err = run("check", instance, path)
+        assert ended == code
+        assert said in " ".join((out + err).split())
+
+
+def test_calls_beyond_the_context_are_warned_of(run: Run, instance: Path, tmp_path: Path) -> None:
+    long = tmp_path / "long.yaml"
+    long.write_text(INSTANCE.replace("new_tokens: 1000", "new_tokens: 140000"))
+    path = tmp_path / "plan.json"
+    _, out, _ = run("plan", long, "--load", "0.01", "--gap", "0.3", "-o", path)
+    assert "Warning         calls of up to 140,100 tokens, beyond the LLM's context of" in out
+    (warning,) = json.loads(path.read_text())["warnings"]
+    assert warning in out
+    # A line per engine, however many of its calls were not measured.
+    engines = [line.split(":")[0] for line in out.splitlines() if line.startswith("Extrapolated")]
+    assert len(engines) == len(set(engines)) >= 1
+    _, out, _ = run("plan", instance, "--gap", "0.3", "--json")
+    assert json.loads(out)["warnings"] == []

@@ -5,7 +5,7 @@ rule's name; the formulas are computed in other ways than the solver's (transfer
 by one, stages packed into nodes), so that the two can only agree by both being right.
 """
 
-from hexsolve.models.check.answer import ANSWER_RULES, check_answer
+from hexsolve.models.check.answer import ANSWER_RULES, check_answer, unverified
 from hexsolve.models.check.plan import MODEL_RULES, check_plan
 from hexsolve.models.check.structure import STRUCTURE_RULES
 from hexsolve.models.check.violation import TOLERANCE, Violation
@@ -18,4 +18,5 @@ __all__ = [
     "Violation",
     "check_answer",
     "check_plan",
+    "unverified",
 ]

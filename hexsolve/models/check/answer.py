@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 from hexsolve.models.answer import Answer, problem_hash
 from hexsolve.models.check.plan import check_plan
-from hexsolve.models.check.proven import honest_status, right_gap, same_instance, unbeaten_bound
+from hexsolve.models.check.proven import (
+    honest_status,
+    named_limit,
+    right_gap,
+    same_instance,
+    unbeaten_bound,
+)
 from hexsolve.models.check.violation import Violation, equal, names
 from hexsolve.models.problem import PlanningProblem
 
@@ -72,8 +78,76 @@ def summary(_problem: PlanningProblem, answer: Answer) -> Iterator[Violation]:
         yield from equal("summary", answer.cost_per_hour, right, "US$/h", ids, "stated is")
 
 
-ANSWER_RULES = (instance, status, objective, bound, gap, load, summary)
+def limit(_problem: PlanningProblem, answer: Answer) -> Iterator[Violation]:
+    """Require what the search stopped at where a gap is left."""
+    return named_limit(answer)
+
+
+def headroom(_problem: PlanningProblem, answer: Answer) -> Iterator[Violation]:
+    """Require a headroom that covers the plan's own load, and shares that sum to 1."""
+    if answer.plan is not None and answer.load_headroom is not None:
+        # An LP with tolerances of its own.
+        least = answer.plan.load * (1.0 - LP_TOLERANCE)
+        if not answer.load_headroom >= least:
+            yield Violation(
+                rule="headroom",
+                ids={"field": "load_headroom"},
+                amount=answer.load_headroom,
+                limit=answer.plan.load,
+                message=f"{answer.load_headroom:.9g} is less than the plan's load "
+                f"{answer.plan.load:.9g}",
+            )
+    shares = answer.bottleneck_shares.values()
+    if shares and not abs(sum(shares) - 1.0) <= SHARES_TOLERANCE:
+        yield Violation(
+            rule="headroom",
+            ids={"field": "bottleneck_shares"},
+            amount=sum(shares),
+            limit=1.0,
+            message=f"shares sum to {sum(shares):.6g}; must be 1",
+        )
+
+
+def extrapolated(problem: PlanningProblem, answer: Answer) -> Iterator[Violation]:
+    """Require a note on every engine of the plan whose latencies were not measured."""
+    origins = {(each.gpu, each.tp, each.pp): each.origin for each in problem.engines}
+    for engine in sorted({(each.gpu, each.tp, each.pp) for each in answer.instances}):
+        label = "{} on {} tp={} pp={}".format(problem.llm.name, *engine)
+        noted = any(note.startswith(label + ":") for note in answer.extrapolated)
+        if origins.get(engine) == "roofline" and not noted:
+            ids = {"engine": label, "field": "extrapolated"}
+            yield names("extrapolated", ids, "not measured, and not noted")
+
+
+ANSWER_RULES = (
+    instance, status, limit, objective, bound, gap, load, summary, headroom, extrapolated
+)  # fmt: skip
 """The rules on an answer, one function each."""
+
+LP_TOLERANCE = 1e-4
+"""By this share the headroom, from an LP, may be below the load that the plan carries."""
+
+SHARES_TOLERANCE = 0.01
+"""By so much the sum of the shares may be off: small ones are left out."""
+
+UNVERIFIED = (
+    "bound",
+    "bottleneck",
+    "bottleneck_shares",
+    "load_headroom",
+    "scale_elasticity",
+    "gains",
+    "conflict",
+    "changes",
+    "extrapolated",
+    "simulation",
+)
+"""Fields that only a solver or simulation could prove; rules look at their plausibility at most."""
+
+
+def unverified(answer: Answer) -> tuple[str, ...]:
+    """Return the fields that an answer fills in and that no rule proves."""
+    return tuple(name for name in UNVERIFIED if getattr(answer, name) not in (None, "", (), {}))
 
 
 def check_answer(problem: PlanningProblem, answer: Answer) -> list[Violation]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from hexsolve.models.check.violation import TOLERANCE, Violation, equal, names
 from hexsolve.models.proven import ProvenAnswer
-from hexsolve.models.status import OPTIMALITY_TOLERANCE, Status
+from hexsolve.models.status import OPTIMALITY_TOLERANCE, Limit, Status
 
 
 def same_instance(answer: ProvenAnswer, right: str, name: str) -> Iterator[Violation]:
@@ -45,6 +45,13 @@ def honest_status(answer: ProvenAnswer, parts: Mapping[str, bool]) -> Iterator[V
                     limit=OPTIMALITY_TOLERANCE,
                     message=f"'optimal' with a gap of {gap:.3g}; allowed: {OPTIMALITY_TOLERANCE:g}",
                 )
+
+
+def named_limit(answer: ProvenAnswer) -> Iterator[Violation]:
+    """Require what the search stopped at where a gap is left."""
+    found = answer.status is Status.FEASIBLE and answer.objective is not None
+    if found and answer.limit is Limit.NONE:
+        yield names("limit", {"field": "limit"}, "'none', with status 'feasible'")
 
 
 def unbeaten_bound(answer: ProvenAnswer, maximised: bool, unit: str) -> Iterator[Violation]:

@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator
 
-from hexsolve.models.check.proven import honest_status, right_gap, same_instance, unbeaten_bound
+from hexsolve.models.check.proven import (
+    honest_status,
+    named_limit,
+    right_gap,
+    same_instance,
+    unbeaten_bound,
+)
 from hexsolve.models.check.schedule_view import ScheduleView
-from hexsolve.models.check.violation import Violation, equal
-from hexsolve.models.schedule import PERCENT, scheduling_hash
+from hexsolve.models.check.violation import Violation, equal, names
+from hexsolve.models.schedule import PERCENT, Schedule, scheduling_hash
 from hexsolve.models.simulation.horizon import standalone_horizons
 
 
@@ -51,5 +57,23 @@ def gap(view: ScheduleView) -> Iterator[Violation]:
     return right_gap(view.schedule)
 
 
-HEADER_RULES = (instance, status, objective, bound, gap)
+def limit(view: ScheduleView) -> Iterator[Violation]:
+    """Require what the search stopped at where a gap is left."""
+    return named_limit(view.schedule)
+
+
+def times(view: ScheduleView) -> Iterator[Violation]:
+    """Require no replay with optimistic times: such schedules are not carried out."""
+    schedule = view.schedule
+    if schedule.times.mode == "optimistic" and schedule.replay is not None:
+        yield names("times", {"field": "replay"}, "stated, but optimistic times are not simulated")
+
+
+HEADER_RULES = (instance, status, limit, objective, bound, gap, times)
 """The rules on the head of a schedule."""
+
+
+def unverified(schedule: Schedule) -> tuple[str, ...]:
+    """Return the fields that a schedule fills in and that no rule proves."""
+    stated = ("bound", "bound_source", "replay")
+    return tuple(name for name in stated if getattr(schedule, name) not in (None, ""))

@@ -1,5 +1,7 @@
 """From an instance to a `Schedule`: the problem, its bounds, the search, and the replay."""
 
+import math
+
 from hexsolve import __version__
 from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
 from hexsolve.models.scheduling import SchedulingInstance
@@ -52,7 +54,7 @@ def optimum(
 
     def used() -> float:
         # Deterministic: the clock counts the work of CP-SAT, of which there is none yet.
-        return clock.spent_s / share
+        return math.inf if clock.stopped else clock.spent_s / share
 
     if times is None:
         grid_s = ScheduleTimes().grid_s
@@ -81,7 +83,7 @@ def optimum(
         seed=options.seed,
         times=times,
         status=status,
-        limit=Limit.NONE if status is Status.OPTIMAL else Limit.TIME,
+        limit=_limit(status, clock),
         objective_kind=objective,
         objective=found.objective,
         bound=found.bound,
@@ -92,3 +94,10 @@ def optimum(
         replay=simulated,
         calls=calls,
     )
+
+
+def _limit(status: Status, clock: Clock) -> Limit:
+    """Return why a search ended."""
+    if status is Status.OPTIMAL:
+        return Limit.NONE
+    return Limit.INTERRUPT if clock.stopped else Limit.TIME

@@ -1,6 +1,7 @@
 """The time that a search has, in seconds, or in CP-SAT's deterministic time so that it repeats."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hexsolve.solver.optimum.cpsat.model import Effort, Reply
@@ -21,12 +22,15 @@ class SearchOptions:
         Threads of CP-SAT.
     deterministic : bool
         Count work, not time: with one worker, reruns are equal to the last bit.
+    stop : callable, optional
+        Asked now and then, also from other threads, whether to stop with what there is.
     """
 
     time_limit_s: float = 60.0
     workers: int = 1
     seed: int = 0
     deterministic: bool = False
+    stop: Callable[[], bool] | None = None
 
 
 class Clock:
@@ -46,8 +50,15 @@ class Clock:
         return time.perf_counter() - self._started
 
     @property
+    def stopped(self) -> bool:
+        """Whether the search was asked to stop."""
+        return self.options.stop is not None and self.options.stop()
+
+    @property
     def left_s(self) -> float:
-        """Seconds left."""
+        """Seconds left; none once it was asked to stop."""
+        if self.stopped:
+            return 0.0
         return max(0.0, self.options.time_limit_s - self.spent_s)
 
     def effort(self, seconds: float) -> Effort:
@@ -57,8 +68,10 @@ class Clock:
         options = self.options
         seed = options.seed * 1009 + self._asked
         if options.deterministic:
-            return Effort(float("inf"), seconds * WORK_PER_SECOND, options.workers, seed)
-        return Effort(seconds, None, options.workers, seed)
+            return Effort(
+                float("inf"), seconds * WORK_PER_SECOND, options.workers, seed, options.stop
+            )
+        return Effort(seconds, None, options.workers, seed, options.stop)
 
     def charge(self, reply: Reply) -> None:
         """Count the work of a run of CP-SAT."""

@@ -83,7 +83,7 @@ class Search:
         """Return what the time limit allows."""
         limit = self.clock.options.time_limit_s
         self._tell()
-        if not (self.closed or self.clock.options.deterministic):
+        if not (self.closed or self.clock.stopped or self.clock.options.deterministic):
             # Its searches look at the time, so that deterministic runs do without.
             relaxed = relaxation_bound(self.problem, BOUNDS_SHARE * limit)
             self._raise_bound(relaxed.value, relaxed.method)

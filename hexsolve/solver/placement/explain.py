@@ -32,6 +32,10 @@ RESOURCES = {
 }
 
 
+SHOWN = 0.05
+"""Least elasticity that is not 0.0 in words."""
+
+
 @dataclass(frozen=True)
 class Bottleneck:
     """What limits the instances of a plan.
@@ -60,7 +64,7 @@ class Bottleneck:
         words = f"limited by {first}"
         if others:
             words += ", then " + ", ".join(others)
-        if self.scale_elasticity is not None and self.scale_elasticity > 1e-3:
+        if self.scale_elasticity is not None and self.scale_elasticity >= SHOWN:
             words += (
                 f"; latency-bound as well: an SLO scale looser by 1 % would allow "
                 f"{self.scale_elasticity:.1f} % more load"

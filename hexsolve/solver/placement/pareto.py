@@ -44,14 +44,15 @@ def pareto_front(problem: PlanningProblem, points: int, budget: Budget) -> Itera
     points : int
         At least 2.
     budget : Budget
-        For every point.
+        For every point. Once its `stop` says so, the points that are left are left out.
     """
+    stop = budget.stop or (lambda: False)
     cheapest = _solved(problem, None, budget)
     yield ParetoPoint(None, cheapest.outcome, cheapest.plan)
-    if cheapest.plan is None or points < 2:
+    if cheapest.plan is None or points < 2 or stop():
         return
     tightest = solve(problem.model_copy(update={"slo_scale": None}), "slo", _fresh(budget))
-    if tightest.plan is None:
+    if tightest.plan is None or stop():
         return
     least = tightest.plan.slo_scale * (1.0 + max(budget.gap, 1e-6))
     widest = cheapest.plan.slo_scale
@@ -60,6 +61,8 @@ def pareto_front(problem: PlanningProblem, points: int, budget: Budget) -> Itera
     for scale in np.geomspace(widest, least, points)[1:]:
         found = _solved(problem, float(scale), budget)
         yield ParetoPoint(float(scale), found.outcome, found.plan)
+        if stop():
+            return
 
 
 def _solved(problem: PlanningProblem, scale: float | None, budget: Budget) -> Solution:
@@ -68,4 +71,4 @@ def _solved(problem: PlanningProblem, scale: float | None, budget: Budget) -> So
 
 def _fresh(budget: Budget) -> Budget:
     """Return the same limits with the clock started now."""
-    return Budget(time_s=budget.time_s, gap=budget.gap, threads=budget.threads)
+    return Budget(time_s=budget.time_s, gap=budget.gap, threads=budget.threads, stop=budget.stop)

@@ -3,6 +3,7 @@
 from hexsolve import __version__
 from hexsolve.models.answer import Answer, Gain, count_instances, problem_hash
 from hexsolve.models.check import check_answer
+from hexsolve.models.context import beyond_context
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.proven import Parameter
@@ -59,6 +60,7 @@ def answer(
         "gap": relative_gap(outcome.objective, outcome.bound),
         "runtime_s": outcome.runtime_s,
         "solver": solver,
+        "warnings": beyond_context(problem),
     }
     if objective == "load" and solution.found.carries_nothing:
         # No load at all: which limits that is due to is what the user wants to know.
@@ -106,7 +108,27 @@ def _gains(solution: Solution, budget: Budget, what_if: bool) -> tuple[Gain, ...
     relaxation = solution.found.relaxation
     if relaxation is None or not relaxation.duals:
         return ()
-    return estimated_gains(solution.task, relaxation)
+    return possible_gains(estimated_gains(solution.task, relaxation), solution)
+
+
+def possible_gains(gains: tuple[Gain, ...], solution: Solution) -> tuple[Gain, ...]:
+    """Return estimated gains, none larger than what there is to gain.
+
+    A price in the LP holds for a little more hardware, and a whole node may be much more: no SLO
+    scale falls below 1, and no cost below 0.
+    """
+    reached = solution.outcome.objective
+    if reached is None or solution.task.objective == "load":
+        return gains
+    most = max(0.0, reached - (1.0 if solution.task.objective == "slo" else 0.0))
+
+    def capped(value: float | None) -> float | None:
+        return None if value is None else min(value, most)
+
+    return tuple(
+        gain.model_copy(update={"one_gpu": capped(gain.one_gpu), "one_node": capped(gain.one_node)})
+        for gain in gains
+    )
 
 
 def _failure(problem: PlanningProblem, budget: Budget) -> dict[str, object]:

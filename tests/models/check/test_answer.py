@@ -9,7 +9,7 @@ import pytest
 
 from hexsolve import __version__
 from hexsolve.models.answer import Answer, InstanceCount, count_instances, problem_hash
-from hexsolve.models.check import ANSWER_RULES, check_answer
+from hexsolve.models.check import ANSWER_RULES, check_answer, unverified
 from hexsolve.models.status import Limit, Status
 from tests.models.check.example import PLAN, PROBLEM
 
@@ -33,6 +33,10 @@ ANSWER = Answer(
         InstanceCount(role="decode", gpu="B", tp=1, pp=1, count=1),
         InstanceCount(role="mixed", gpu="B", tp=1, pp=1, count=1),
     ),
+    extrapolated=(
+        "small on A tp=1 pp=1: latencies extrapolated (roofline), not measured",
+        "small on B tp=1 pp=1: latencies extrapolated (roofline), not measured",
+    ),
     plan=PLAN,
 )
 
@@ -46,11 +50,15 @@ CASES = [
     ("status", answer(bound=5.0, gap=1 / 6), 1 / 6),
     ("status", answer(bound=None, gap=None), None),
     ("objective", answer(objective=5.0, bound=5.0), 5.0),
-    ("bound", answer(status=Status.FEASIBLE, bound=7.0, gap=1 / 6), 7.0),
+    ("bound", answer(status=Status.FEASIBLE, limit=Limit.GAP, bound=7.0, gap=1 / 6), 7.0),
     ("bound", answer(objective_kind="load", objective=1.0, bound=0.5, gap=0.5), 0.5),
     ("gap", answer(gap=0.5), 0.5),
     ("gap", answer(gap=None), None),
-    ("gap", answer(status=Status.FEASIBLE, bound=None), None),
+    ("gap", answer(status=Status.FEASIBLE, limit=Limit.TIME, bound=None), None),
+    ("limit", answer(status=Status.FEASIBLE, bound=5.0, gap=1 / 6), None),
+    ("headroom", answer(load_headroom=0.9), 0.9),
+    ("headroom", answer(bottleneck_shares={"prefill compute": 0.5, "decode compute": 0.3}), 0.8),
+    ("extrapolated", answer(extrapolated=ANSWER.extrapolated[:1]), None),
     ("summary", answer(cost_per_hour=5.0), 5.0),
     ("summary", answer(cost_per_hour=None), None),
     ("summary", answer(instances=ANSWER.instances[1:]), 0),
@@ -81,6 +89,12 @@ def test_a_plan_for_least_cost_carries_the_load_asked_for() -> None:
         instance_hash=problem_hash(problem), objective_kind="load", objective=1.0, bound=1.0
     )
     assert check_answer(problem, most) == []
+
+
+def test_what_no_rule_proves_is_named() -> None:
+    assert unverified(ANSWER) == ("bound", "extrapolated")
+    claims = {"load_headroom": 99.0, "bottleneck": "limited by nothing"}
+    assert unverified(answer(**claims)) == ("bound", "bottleneck", "load_headroom", "extrapolated")
 
 
 def test_every_rule_is_broken_above() -> None:

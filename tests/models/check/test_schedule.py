@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hexsolve.models.check.prefix_pieces import PrefixPieces
 from hexsolve.models.check.schedule import SCHEDULE_RULES, check_schedule
 from hexsolve.models.check.schedule_answer import HEADER_RULES
-from hexsolve.models.schedule import Schedule, ScheduledCall, ScheduleTimes, scheduling_hash
+from hexsolve.models.schedule import Replay, Schedule, ScheduledCall, ScheduleTimes, scheduling_hash
 from hexsolve.models.simulation.prefixes import PrefixTree
 from hexsolve.models.status import Limit, Status
 from hexsolve.models.workflow import Call, Workflow
@@ -167,6 +167,11 @@ HEADERS = {
     "status": {"status": Status.OPTIMAL},
     "objective": {"objective": 1.5, "bound": 0.75},
     "bound": {"bound": 2.0, "gap": None},
+    "limit": {"limit": Limit.NONE},
+    "times": {
+        "times": ScheduleTimes(mode="optimistic"),
+        "replay": Replay(objective=1.6, limited=1.6, mean_slowdown=1.2),
+    },
     "gap": {"gap": 0.4},
 }
 

@@ -11,7 +11,7 @@ from hexsolve.models.schedule import (
 )
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.horizon import standalone_horizons
-from hexsolve.models.status import Limit, derive_status, relative_gap
+from hexsolve.models.status import Limit, Status, derive_status, relative_gap
 from hexsolve.models.workflow import Workflow
 from hexsolve.solver.optimum.clock import Clock, SearchOptions
 from hexsolve.solver.optimum.lists import ListScheduler
@@ -68,13 +68,14 @@ def as_schedule(
 ) -> Schedule:
     reached = value(problem, timetable)
     bound = Windows(problem).critical_path_bound()
+    status = derive_status(reached, bound)
     return Schedule(
         hexsolve_version="test",
         instance_name="test",
         instance_hash=scheduling_hash(problem.cluster, workflows),
         times=problem.times,
-        status=derive_status(reached, bound),
-        limit=Limit.NONE,
+        status=status,
+        limit=Limit.NONE if status is Status.OPTIMAL else Limit.TIME,
         objective_kind=problem.objective,
         objective=reached,
         bound=bound,

@@ -2,19 +2,24 @@
 
 import re
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from hexsolve.models.answer import Gain
 from hexsolve.models.latency import EnginePerformance
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.placement.explain import (
     RESOURCES,
+    Bottleneck,
     bottleneck,
     estimated_gains,
     exact_gains,
     extrapolations,
 )
+from hexsolve.solver.placement.report import possible_gains
 from hexsolve.solver.placement.rules import GroupRules
 from hexsolve.solver.placement.solve import Solution
 from tests.solver.placement.hand import engine, problem
@@ -214,6 +219,23 @@ def test_gains_where_every_gpu_is_used(billing: str) -> None:
     (gain,) = exact_gains(solution, exact())
     assert gain.one_node == pytest.approx(estimate.one_node, rel=0.05)
     assert gain.one_gpu == pytest.approx(single, rel=0.2, abs=1e-5)
+
+
+def test_an_elasticity_that_rounds_to_nothing_is_not_told() -> None:
+    told = Bottleneck(1.0, {"decode compute": 1.0}, 0.05).text()
+    assert "0.1 % more load" in told
+    assert "latency-bound" not in Bottleneck(1.0, {"decode compute": 1.0}, 0.04).text()
+
+
+@pytest.mark.parametrize(("objective", "most"), [("slo", 0.178), ("cost", 1.178), ("load", 9.0)])
+def test_no_estimate_is_beyond_what_there_is_to_gain(objective: Objective, most: float) -> None:
+    solution = SimpleNamespace(
+        outcome=SimpleNamespace(objective=1.178), task=SimpleNamespace(objective=objective)
+    )
+    (gain,) = possible_gains(
+        (Gain(gpu="h100", one_gpu=0.1, one_node=9.0, exact=False),), cast("Solution", solution)
+    )
+    assert (gain.one_gpu, gain.one_node) == (0.1, pytest.approx(most))
 
 
 def test_extrapolated_engines_are_named() -> None:

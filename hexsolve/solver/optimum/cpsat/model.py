@@ -1,7 +1,9 @@
 """The model put together, hinted with a complete schedule, solved, and read back."""
 
 import math
-from collections.abc import Set
+import threading
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ortools.sat.python import cp_model
@@ -27,14 +29,22 @@ FAMILIES = (
 )
 
 
+STOP_S = 0.1
+"""How often a run asks whether to stop, s."""
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long CP-SAT may work: seconds, or its deterministic time; workers and seed."""
+    """How long CP-SAT may work: seconds, or its deterministic time; workers and seed.
+
+    `stop` is asked from another thread, every `STOP_S` seconds, whether to end at once.
+    """
 
     seconds: float
     deterministic: float | None = None
     workers: int = 1
     seed: int = 0
+    stop: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,10 @@ def ask(
     parameters.max_time_in_seconds = effort.seconds
     if effort.deterministic is not None:
         parameters.max_deterministic_time = effort.deterministic
-    status = solver.solve(model)
+    # It would swallow a Ctrl-C that is for the whole search.
+    parameters.catch_sigint_signal = False
+    with _stopping(solver, effort.stop):
+        status = solver.solve(model)
     work = solver.response_proto.deterministic_time
     bound = float("-inf")
     if minimise_from is not None and status != cp_model.INFEASIBLE:
@@ -179,6 +192,29 @@ def _first_use(scope: Scope, hint: Timetable, kept: dict[int, bool]) -> dict[int
         if p not in same:
             same[p] = free[kinds[p]].pop(0)
     return same
+
+
+@contextmanager
+def _stopping(solver: cp_model.CpSolver, stop: Callable[[], bool] | None) -> Iterator[None]:
+    """End the run of `solver` inside once `stop` says so."""
+    if stop is None:
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(STOP_S):
+            if stop():
+                # Again and again: a solver that has not begun yet forgets it.
+                solver.stop_search()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
 
 
 def read(scope: Scope, v: Variables, solver: cp_model.CpSolver) -> dict[int, Placed]:

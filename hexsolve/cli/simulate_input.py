@@ -1,10 +1,12 @@
 """What `hexsolve simulate` runs: the cluster of a plan, and the workflows."""
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexsolve.cli.run_length import planned_length, sampled_length
 from hexsolve.instances.benchmark.io import SUFFIX, benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
 from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
@@ -20,9 +22,38 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.scheduling import SchedulingInstance
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.deploy import deploy
+from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.workflow import Workflow
 
-DEFAULT_WORKFLOWS = 200
+SAMPLE = 20
+"""How many workflows of a generator are simulated alone to see how long they take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The workload that the options ask for; None where they leave it open."""
+
+    workload: str
+    count: int | None
+    rate: float | None
+    cv: float
+
+
+class Drawn(NamedTuple):
+    """Workflows with their arrivals.
+
+    Attributes
+    ----------
+    workflows : list of Workflow
+    notes : tuple of str
+        What to tell the user about them.
+    rate : float or None
+        Workflows/s of composed arrivals; None if they came with the workflows.
+    """
+
+    workflows: list[Workflow]
+    notes: tuple[str, ...]
+    rate: float | None
 
 
 def resolve_cluster(
@@ -89,36 +120,82 @@ def _plan(problem: PlanningProblem) -> Answer:
 
 def resolve_workflows(
     problem: PlanningProblem,
-    workload: str,
-    count: int | None,
-    rate: float | None,
-    cv: float,
+    plan: Plan,
+    cluster: SimulatedCluster,
+    wanted: Wanted,
     rng: np.random.Generator,
-) -> tuple[list[Workflow], tuple[str, ...]]:
-    """Return the workflows with their arrivals, and what to tell the user about them.
+) -> Drawn:
+    """Return the workflows with their arrivals.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+        Of `problem`; workflows arrive at its load unless another rate is asked for.
+    cluster : SimulatedCluster
+        Of `plan`.
+    wanted : Wanted
+    rng : Generator
 
     Raises
     ------
     InputError
-        If `workload` is neither ``classes`` nor a generator nor a readable file.
+        If the workload is neither ``classes`` nor a generator nor a readable file.
     """
-    planned = sum(each.rate_per_s for each in problem.workload.classes) * problem.load
+    classes = problem.workload.classes
+    rate = wanted.rate or plan.load * sum(each.rate_per_s for each in classes)
     notes: tuple[str, ...] = ()
-    if workload == "classes":
-        classes = problem.workload.classes
-        workflows = draw_workflows(classes, count or DEFAULT_WORKFLOWS, rng)
-    elif workload in SHAPES:
-        workflows = list(SHAPES[workload].generate(count or DEFAULT_WORKFLOWS, rng))
-    elif Path(workload).exists():
-        imported = read_trace(Path(workload))
-        workflows, notes = imported.workflows[:count], imported.notes
-        if imported.has_arrivals and rate is None:
-            return workflows, notes
+    if wanted.workload == "classes":
+        workflows = draw_workflows(
+            classes, wanted.count or planned_length(problem, plan, rate), rng
+        )
+    elif wanted.workload in SHAPES:
+        shape = SHAPES[wanted.workload]
+        count = wanted.count
+        if count is None:
+            # Drawn from a stream of its own: the run is that of the same -n.
+            sample = list(shape.generate(SAMPLE, rng.spawn(1)[0]))
+            alone = standalone_horizons(cluster, sample)
+            count = sampled_length(sample, alone, rate, plan.slo_scale)
+        workflows = list(shape.generate(count, rng))
+    elif Path(wanted.workload).exists():
+        imported = read_trace(Path(wanted.workload))
+        workflows, notes = imported.workflows[: wanted.count], imported.notes
+        if imported.has_arrivals and wanted.rate is None:
+            return Drawn(workflows, notes, None)
     else:
         raise InputError(
-            f"is {workload!r}; allowed: classes, an existing file, {allowed(SHAPES)}",
+            f"is {wanted.workload!r}; allowed: classes, an existing file, {allowed(SHAPES)}",
             field="workload",
         )
-    chosen = rate or planned
-    notes += (f"arrivals are composed: {chosen:g} workflows/s, CV of the gaps {cv:g}",)
-    return compose_arrivals(workflows, gamma(chosen, cv), rng), notes
+    notes += (f"arrivals are composed: {rate:g} workflows/s, CV of the gaps {wanted.cv:g}",)
+    return Drawn(compose_arrivals(workflows, gamma(rate, wanted.cv), rng), notes, rate)
+
+
+def stored_workflows(stored: SchedulingInstance) -> Drawn:
+    """Return the workflows of a scheduling instance."""
+    notes = (stored.description,) if stored.description else ()
+    return Drawn(list(stored.workflows), notes, None)
+
+
+def refuse_workload(instance: Path | None, wanted: Wanted) -> None:
+    """Refuse what a scheduling instance fixes.
+
+    Raises
+    ------
+    InputError
+        If one of the options is given; names it.
+    """
+    given = {
+        "--instance": instance is not None,
+        "--workload": wanted.workload != "classes",
+        "--workflows": wanted.count is not None,
+        "--rate": wanted.rate is not None,
+        "--cv": wanted.cv != 1.0,
+    }
+    for field, stands in given.items():
+        if stands:
+            raise InputError(
+                "is given with a scheduling instance, which holds its workflows and arrivals",
+                field=field,
+            )

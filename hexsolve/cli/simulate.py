@@ -14,6 +14,7 @@ from hexsolve.cli.progress import counting
 from hexsolve.cli.run_length import MOST_WORKFLOWS, short_run
 from hexsolve.cli.simulate_input import (
     Wanted,
+    absence,
     refuse_workload,
     resolve_cluster,
     resolve_stored,
@@ -133,6 +134,7 @@ def simulate(
     """
     import numpy as np
 
+    from hexsolve.models.class_measures import class_measures
     from hexsolve.models.simulation.engine import Simulation
     from hexsolve.models.simulation.horizon import standalone_horizons
     from hexsolve.models.simulation.measures import flow_times, summarise
@@ -163,6 +165,9 @@ def simulate(
         problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
         name = problem.name
         drawn = resolve_workflows(problem, plan, cluster, wanted, draws)
+        if drawn.absent:
+            every = sum(each.rate_per_s for each in problem.workload.classes)
+            click.echo(f"warning: {absence(drawn.absent, every)}", err=True)
     rolling = RollingOptions(budget_ms=budget_ms, deterministic=not real_time, seed=seed)
     chosen = make_policy(policy, PolicyOptions(plan, seed, rolling))
     started = time.perf_counter()
@@ -202,6 +207,7 @@ def simulate(
         "workload": workload,
         "instance": name,
         **summarise(result, cluster, alone, resamples),
+        "classes": class_measures(simulation.workflows, flow_times(result), alone),
         **epochs,
         "wall_s": time.perf_counter() - started,
     }

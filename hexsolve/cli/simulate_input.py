@@ -1,12 +1,14 @@
 """What `hexsolve simulate` runs: the cluster of a plan, and the workflows."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from hexsolve.cli.run_length import planned_length, sampled_length
+from hexsolve.cli.run_length import MOST_WORKFLOWS, planned_length, sampled_length
 from hexsolve.instances.benchmark.io import SUFFIX, benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
 from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
@@ -24,6 +26,7 @@ from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.workflow import Workflow
+from hexsolve.models.workload import WorkflowClass
 
 SAMPLE = 20
 """How many workflows of a generator are simulated alone to see how long they take."""
@@ -39,6 +42,10 @@ class Wanted:
     cv: float
 
 
+OF_THE_RAREST = 20
+"""How many workflows of a class that was missed are expected in a run of the size advised."""
+
+
 class Drawn(NamedTuple):
     """Workflows with their arrivals.
 
@@ -49,11 +56,14 @@ class Drawn(NamedTuple):
         What to tell the user about them.
     rate : float or None
         Workflows/s of composed arrivals; None if they came with the workflows.
+    absent : tuple of WorkflowClass
+        Classes of the instance of which no workflow was drawn.
     """
 
     workflows: list[Workflow]
     notes: tuple[str, ...]
     rate: float | None
+    absent: tuple[WorkflowClass, ...] = ()
 
 
 def resolve_cluster(
@@ -145,10 +155,13 @@ def resolve_workflows(
     classes = problem.workload.classes
     rate = wanted.rate or plan.load * sum(each.rate_per_s for each in classes)
     notes: tuple[str, ...] = ()
+    absent: tuple[WorkflowClass, ...] = ()
     if wanted.workload == "classes":
         workflows = draw_workflows(
             classes, wanted.count or planned_length(problem, plan, rate), rng
         )
+        drawn = {workflow.workflow_class for workflow in workflows}
+        absent = tuple(each for each in classes if each.name not in drawn)
     elif wanted.workload in SHAPES:
         shape = SHAPES[wanted.workload]
         count = wanted.count
@@ -169,7 +182,22 @@ def resolve_workflows(
             field="workload",
         )
     notes += (f"arrivals are composed: {rate:g} workflows/s, CV of the gaps {wanted.cv:g}",)
-    return Drawn(compose_arrivals(workflows, gamma(rate, wanted.cv), rng), notes, rate)
+    return Drawn(compose_arrivals(workflows, gamma(rate, wanted.cv), rng), notes, rate, absent)
+
+
+def absence(absent: Sequence[WorkflowClass], rate: float) -> str:
+    """Return one line that names the classes that were not drawn, and how to have some.
+
+    Parameters
+    ----------
+    absent : sequence of WorkflowClass
+    rate : float
+        Workflows/s of all classes of the instance.
+    """
+    names = allowed((each.name for each in absent), 5)
+    enough = math.ceil(OF_THE_RAREST * rate / min(each.rate_per_s for each in absent))
+    advice = f"; -n {enough} would draw some" if enough <= MOST_WORKFLOWS else ""
+    return f"no workflow of {names} was drawn, nothing here speaks for such workflows{advice}"
 
 
 def stored_workflows(stored: SchedulingInstance) -> Drawn:

@@ -5,9 +5,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hexsolve.models.plan import Plan
 from hexsolve.native import state
+
+MOST_CLASSES = 20
 
 
 def show_summary(
@@ -30,6 +33,8 @@ def show_summary(
         console.print(f"  {note}", style="dim")
     if "req95" in summary:
         console.print(_slo_table(summary, plan))
+    if len(summary["classes"]) > 1:
+        console.print(_class_table(summary["classes"]))
     console.print(_latency_table(summary))
     console.print(_instance_table(summary))
     console.print(
@@ -77,6 +82,28 @@ def _slo_table(summary: dict[str, Any], plan: Plan | None) -> Table:
     table.caption = "attained: " + ", ".join(
         f"{share:.0%} at {scale}×" for scale, share in summary["attainment"].items()
     )
+    return table
+
+
+def _class_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a line per workflow class, the commonest first, without the rarest of very many."""
+    table = Table(title="Workflow classes")
+    table.add_column("class", no_wrap=True)
+    for name in ("workflows", "mean", "p95", "slowdown", "p95"):
+        table.add_column(name, justify="right", no_wrap=True)
+    shown = sorted(rows, key=lambda row: -row["workflows"])[:MOST_CLASSES]
+    for row in shown:
+        flow, slow = row["flow_time_s"], row.get("slowdown")
+        table.add_row(
+            Text(row["name"]),
+            f"{row['workflows']:,}",
+            f"{flow['mean']:.3g} s",
+            f"{flow['p95']:.3g} s",
+            f"{slow['mean']:.2f}" if slow else "",
+            f"{slow['p95']:.2f}" if slow else "",
+        )
+    if len(shown) < len(rows):
+        table.caption = f"{len(rows) - len(shown)} rarer ones are left out; --json has all"
     return table
 
 

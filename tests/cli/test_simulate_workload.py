@@ -1,6 +1,7 @@
 """What `hexsolve simulate` draws when left to itself, and what it says about that."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -82,3 +83,29 @@ def test_a_run_that_is_long_for_its_flow_times_is_not_called_short() -> None:
     assert said is not None
     assert "within 100 s and a takes 10.9 s" in said
     assert "-n 218 " in said
+
+
+def test_classes_that_were_not_drawn_are_named(run: Run, answer: Answer) -> None:
+    ran = run("simulate", *answer, "--json")
+    (line,) = ran.err.splitlines()
+    assert line.startswith("warning: no workflow of rare was drawn")
+    assert re.search(r"; -n 8002[01] would draw some$", line)
+    assert [row["name"] for row in json.loads(ran.out)["classes"]] == ["question"]
+
+
+def test_measures_per_class_add_up_to_those_of_the_run(run: Run, answer: Answer) -> None:
+    command = ("simulate", *answer, "--workload", "agentic-mix", "-n", 60, "--rate", 0.5)
+    summary = json.loads(run(*command, "--json").out)
+    rows = summary["classes"]
+    assert len(rows) > 1
+    assert sum(row["workflows"] for row in rows) == 60
+    for key in ("flow_time_s", "slowdown"):
+        mean = sum(row["workflows"] * row[key]["mean"] for row in rows) / 60
+        assert mean == pytest.approx(summary[key]["mean"])
+        assert max(row[key]["max"] for row in rows) == summary[key]["max"]
+        assert all(row[key]["mean"] <= row[key]["max"] for row in rows)
+    shown = run(*command).out
+    assert "Workflow classes" in shown
+    assert all(row["name"] in shown for row in rows)
+    without = json.loads(run(*command, "--json", "--no-horizons").out)
+    assert "slowdown" not in without["classes"][0]

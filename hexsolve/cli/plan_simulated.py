@@ -1,6 +1,5 @@
 """``hexsolve plan --simulate``: what the plan promises beside what its cluster then does."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +11,7 @@ from rich.text import Text
 
 from hexsolve.cli.progress import counting
 from hexsolve.cli.run_length import planned_length
-from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
+from hexsolve.instances.generators.arrivals import compose_arrivals, gamma, gap_variation
 from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.models import slo
 from hexsolve.models.observed import ObservedRun
@@ -60,7 +59,7 @@ def simulate_plan(
     rate = plan.load * sum(each.rate_per_s for each in classes)
     count = workflows or planned_length(problem, plan, rate)
     draws, resamples = np.random.default_rng(seed).spawn(2)
-    cv = math.sqrt(2.0 * problem.workload.burstiness - 1.0)
+    cv = gap_variation(problem.workload.burstiness)
     drawn = compose_arrivals(draw_workflows(classes, count, draws), gamma(rate, cv), draws)
     cluster = deploy(problem, plan)
     total = sum(len(workflow.calls) for workflow in drawn)

@@ -58,9 +58,8 @@ WORKFLOWS = click.IntRange(1, MOST_WORKFLOWS)
 @click.option(
     "--cv",
     type=FiniteFloat(min=1e-9, max=1e9),
-    default=1.0,
-    show_default=True,
-    help="Coefficient of variation of the gaps between arrivals; 1 = Poisson.",
+    help="Coefficient of variation of the gaps between arrivals; 1 = Poisson. Left out: as the "
+    "instance's burstiness says for its own classes, else 1.",
 )
 @click.option(
     "--policy",
@@ -113,7 +112,7 @@ def simulate(
     workload: str,
     count: int | None,
     rate: float | None,
-    cv: float,
+    cv: float | None,
     policy: str,
     budget_ms: float,
     real_time: bool,
@@ -206,6 +205,7 @@ def simulate(
         "seed": seed,
         "workload": workload,
         "instance": name,
+        "arrivals": {"rate_per_s": drawn.rate, "cv": drawn.cv} if drawn.rate else None,
         **summarise(result, cluster, alone, resamples),
         "classes": class_measures(simulation.workflows, flow_times(result), alone),
         **epochs,

@@ -11,7 +11,7 @@ import numpy as np
 from hexsolve.cli.run_length import MOST_WORKFLOWS, planned_length, sampled_length
 from hexsolve.instances.benchmark.io import SUFFIX, benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
-from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
+from hexsolve.instances.generators.arrivals import compose_arrivals, gamma, gap_variation
 from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.instances.generators.registry import SHAPES
 from hexsolve.instances.importers.registry import read_trace
@@ -39,7 +39,7 @@ class Wanted:
     workload: str
     count: int | None
     rate: float | None
-    cv: float
+    cv: float | None
 
 
 OF_THE_RAREST = 20
@@ -56,13 +56,16 @@ class Drawn(NamedTuple):
         What to tell the user about them.
     rate : float or None
         Workflows/s of composed arrivals; None if they came with the workflows.
+    cv : float or None
+        Coefficient of variation of the gaps of composed arrivals.
     absent : tuple of WorkflowClass
         Classes of the instance of which no workflow was drawn.
     """
 
     workflows: list[Workflow]
     notes: tuple[str, ...]
-    rate: float | None
+    rate: float | None = None
+    cv: float | None = None
     absent: tuple[WorkflowClass, ...] = ()
 
 
@@ -156,7 +159,9 @@ def resolve_workflows(
     rate = wanted.rate or plan.load * sum(each.rate_per_s for each in classes)
     notes: tuple[str, ...] = ()
     absent: tuple[WorkflowClass, ...] = ()
+    cv = 1.0
     if wanted.workload == "classes":
+        cv = gap_variation(problem.workload.burstiness)
         workflows = draw_workflows(
             classes, wanted.count or planned_length(problem, plan, rate), rng
         )
@@ -175,14 +180,15 @@ def resolve_workflows(
         imported = read_trace(Path(wanted.workload))
         workflows, notes = imported.workflows[: wanted.count], imported.notes
         if imported.has_arrivals and wanted.rate is None:
-            return Drawn(workflows, notes, None)
+            return Drawn(workflows, notes)
     else:
         raise InputError(
             f"is {wanted.workload!r}; allowed: classes, an existing file, {allowed(SHAPES)}",
             field="workload",
         )
-    notes += (f"arrivals are composed: {rate:g} workflows/s, CV of the gaps {wanted.cv:g}",)
-    return Drawn(compose_arrivals(workflows, gamma(rate, wanted.cv), rng), notes, rate, absent)
+    cv = wanted.cv or cv
+    notes += (f"arrivals are composed: {rate:g} workflows/s, CV of the gaps {cv:.3g}",)
+    return Drawn(compose_arrivals(workflows, gamma(rate, cv), rng), notes, rate, cv, absent)
 
 
 def absence(absent: Sequence[WorkflowClass], rate: float) -> str:
@@ -203,7 +209,7 @@ def absence(absent: Sequence[WorkflowClass], rate: float) -> str:
 def stored_workflows(stored: SchedulingInstance) -> Drawn:
     """Return the workflows of a scheduling instance."""
     notes = (stored.description,) if stored.description else ()
-    return Drawn(list(stored.workflows), notes, None)
+    return Drawn(list(stored.workflows), notes)
 
 
 def refuse_workload(instance: Path | None, wanted: Wanted) -> None:
@@ -219,7 +225,7 @@ def refuse_workload(instance: Path | None, wanted: Wanted) -> None:
         "--workload": wanted.workload != "classes",
         "--workflows": wanted.count is not None,
         "--rate": wanted.rate is not None,
-        "--cv": wanted.cv != 1.0,
+        "--cv": wanted.cv is not None,
     }
     for field, stands in given.items():
         if stands:

@@ -109,3 +109,19 @@ def test_measures_per_class_add_up_to_those_of_the_run(run: Run, answer: Answer)
     assert all(row["name"] in shown for row in rows)
     without = json.loads(run(*command, "--json", "--no-horizons").out)
     assert "slowdown" not in without["classes"][0]
+
+
+def test_arrivals_are_as_bursty_as_the_instance(run: Run, tmp_path: Path) -> None:
+    instance, plan = tmp_path / "bursty.yaml", tmp_path / "plan.json"
+    text = INSTANCE.replace("slo_scale: 3", "slo_scale: 30")
+    instance.write_text(text.replace("workload:\n", "workload:\n  burstiness: 13\n"))
+    assert run("plan", instance, "-o", plan).code == 0
+    command = ("simulate", plan, "--instance", instance, "-n", 300, "--json")
+    summary = json.loads(run(*command).out)
+    assert summary["arrivals"] == {"rate_per_s": pytest.approx(4.001), "cv": pytest.approx(5.0)}
+    bursty, calm = (json.loads(run(*command, "--cv", cv).out) for cv in (5, 1))
+    assert summary["req95"] == bursty["req95"]
+    assert bursty["flow_time_s"]["mean"] > 1.2 * calm["flow_time_s"]["mean"]
+    # Another workload than the instance's has no burstiness of its own.
+    other = json.loads(run(*command, "--workload", "chat", "-n", 5).out)
+    assert other["arrivals"]["cv"] == 1.0

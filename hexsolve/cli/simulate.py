@@ -133,7 +133,7 @@ def simulate(
     """
     import numpy as np
 
-    from hexsolve.models.class_measures import class_measures
+    from hexsolve.models.class_measures import class_measures, with_promises
     from hexsolve.models.simulation.engine import Simulation
     from hexsolve.models.simulation.horizon import standalone_horizons
     from hexsolve.models.simulation.measures import flow_times, summarise
@@ -199,6 +199,9 @@ def simulate(
         # Nothing repeats exactly with a real budget anyway.
         epochs["planner"] |= times
     alone = standalone_horizons(cluster, simulation.workflows) if horizons else None
+    classes = class_measures(simulation.workflows, flow_times(result), alone)
+    if plan is not None and drawn.planned:
+        classes = with_promises(classes, plan)
     summary: dict[str, Any] = {
         "policy": policy,
         "predictor": predictor,
@@ -207,7 +210,7 @@ def simulate(
         "instance": name,
         "arrivals": {"rate_per_s": drawn.rate, "cv": drawn.cv} if drawn.rate else None,
         **summarise(result, cluster, alone, resamples),
-        "classes": class_measures(simulation.workflows, flow_times(result), alone),
+        "classes": classes,
         **epochs,
         "wall_s": time.perf_counter() - started,
     }
@@ -218,4 +221,4 @@ def simulate(
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
-        show_summary(summary, plan, drawn.notes, times)
+        show_summary(summary, drawn.notes, times)

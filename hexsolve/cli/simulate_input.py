@@ -60,6 +60,8 @@ class Drawn(NamedTuple):
         Coefficient of variation of the gaps of composed arrivals.
     absent : tuple of WorkflowClass
         Classes of the instance of which no workflow was drawn.
+    planned : bool
+        Whether classes and arrivals are those that the plan was made for.
     """
 
     workflows: list[Workflow]
@@ -67,6 +69,7 @@ class Drawn(NamedTuple):
     rate: float | None = None
     cv: float | None = None
     absent: tuple[WorkflowClass, ...] = ()
+    planned: bool = False
 
 
 def resolve_cluster(
@@ -187,8 +190,11 @@ def resolve_workflows(
             field="workload",
         )
     cv = wanted.cv or cv
+    planned = wanted.workload == "classes" and wanted.rate is None and wanted.cv is None
     notes += (f"arrivals are composed: {rate:g} workflows/s, CV of the gaps {cv:.3g}",)
-    return Drawn(compose_arrivals(workflows, gamma(rate, cv), rng), notes, rate, cv, absent)
+    return Drawn(
+        compose_arrivals(workflows, gamma(rate, cv), rng), notes, rate, cv, absent, planned
+    )
 
 
 def absence(absent: Sequence[WorkflowClass], rate: float) -> str:

@@ -90,7 +90,9 @@ def test_classes_that_were_not_drawn_are_named(run: Run, answer: Answer) -> None
     (line,) = ran.err.splitlines()
     assert line.startswith("warning: no workflow of rare was drawn")
     assert re.search(r"; -n 8002[01] would draw some$", line)
-    assert [row["name"] for row in json.loads(ran.out)["classes"]] == ["question"]
+    counts = {row["name"]: row["workflows"] for row in json.loads(ran.out)["classes"]}
+    assert counts["question"] > 200
+    assert counts.get("rare", 0) == 0
 
 
 def test_measures_per_class_add_up_to_those_of_the_run(run: Run, answer: Answer) -> None:
@@ -125,3 +127,25 @@ def test_arrivals_are_as_bursty_as_the_instance(run: Run, tmp_path: Path) -> Non
     # Another workload than the instance's has no burstiness of its own.
     other = json.loads(run(*command, "--workload", "chat", "-n", 5).out)
     assert other["arrivals"]["cv"] == 1.0
+
+
+def test_promise_and_run_refer_to_the_same_time_alone(run: Run, answer: Answer) -> None:
+    plan = json.loads(answer[0].read_text())["plan"]
+    command = ("simulate", *answer, "-n", 400)
+    rows = {row["name"]: row for row in json.loads(run(*command, "--json").out)["classes"]}
+    assert set(rows) == {"question", "rare"}
+    question, rare = rows["question"], rows["rare"]
+    assert question["promised"]["latency_s"] == plan["latency_s"]["question"]
+    scales = [row["promised"]["slo_scale"] for row in rows.values()]
+    assert max(scales) == pytest.approx(plan["slo_scale"])
+    alone = question["promised"]["latency_s"] / question["promised"]["slo_scale"]
+    assert question["slo_scale"] == pytest.approx(question["flow_time_s"]["mean"] / alone)
+    assert rare["workflows"] == 0
+    assert "slo_scale" not in rare
+    shown = run(*command).out
+    assert f"{question['promised']['slo_scale']:.2f} → {question['slo_scale']:.2f}" in shown
+    assert "none drawn" in shown
+    assert "plan promises" not in shown
+    # Another load than the plan's: its promise says nothing about that.
+    (faster,) = json.loads(run(*command, "--rate", 4.1, "--json").out)["classes"]
+    assert "promised" not in faster

@@ -13,7 +13,7 @@ from hexsolve.instances.benchmark.io import (
 from hexsolve.models.errors import InputError
 from hexsolve.studies.cells import Cell, cells, prepared, simulate
 from hexsolve.studies.gantt import rows_of, spans
-from hexsolve.studies.schema import load_study
+from hexsolve.studies.load import load_study
 
 NAME = "xs02-chat-1p1d-8b-busy"
 STUDY = """\

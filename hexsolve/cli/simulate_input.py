@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from hexsolve.models.errors import InputError, allowed
 from hexsolve.models.plan import Plan
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.scheduling import SchedulingInstance
+from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.deploy import deploy
 from hexsolve.models.simulation.horizon import standalone_horizons
@@ -110,7 +112,7 @@ def resolve_stored(path: Path | None) -> SchedulingInstance | None:
     Raises
     ------
     InputError
-        If it is a scheduling instance, but not a sound one.
+        If it is a scheduling instance, but not a sound one; or nearly the name of one.
     """
     if path is None:
         return None
@@ -119,6 +121,12 @@ def resolve_stored(path: Path | None) -> SchedulingInstance | None:
         if not (isinstance(data, dict) and "call_fields" in data):
             return None
     elif str(path) not in benchmark_names():
+        if near := get_close_matches(str(path), benchmark_names(), n=1, cutoff=0.75):
+            raise InputError(
+                f"is neither a file nor a stored instance; did you mean {near[0]!r}? `hexsolve "
+                "instance list --benchmark` shows all",
+                source=str(path),
+            )
         return None
     return load_scheduling_instance(path)
 
@@ -176,6 +184,7 @@ def resolve_workflows(
         if count is None:
             # Drawn from a stream of its own: the run is that of the same -n.
             sample = list(shape.generate(SAMPLE, rng.spawn(1)[0]))
+            check_sizes(cluster, sample)
             alone = standalone_horizons(cluster, sample)
             count = sampled_length(sample, alone, rate, plan.slo_scale)
         workflows = list(shape.generate(count, rng))

@@ -79,6 +79,18 @@ def test_gaps_to_the_bounds_and_resumption_without_half_of_them(study_file, tmp_
     assert contents(tmp_path / "whole") == contents(tmp_path / "torn")
 
 
+def test_tables_state_the_runs_there_were(study_file, tmp_path):
+    """Three seeds, but stored instances run once: three pairs, too few for an interval."""
+    run(study_file, tmp_path / "out", "--no-figures")
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "3 instances, 3 policies; 3 stored, run once with seed 3; predictor" in text
+    compared = text[text.index("Against workflow-fcfs") :]
+    lines = [line for line in compared.splitlines() if line.startswith("| least-work | 3 | ")]
+    assert len(lines) == 3
+    assert all(line.split(" | ")[3] == "–" for line in lines)
+    assert "…" not in text
+
+
 def test_in_two_processes_alike(study_file, tmp_path):
     run(study_file, tmp_path / "one", "--no-figures")
     run(study_file, tmp_path / "two", "--no-figures", "--jobs", "2")

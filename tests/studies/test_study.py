@@ -66,7 +66,9 @@ def test_a_study_is_complete_and_repeats_to_the_byte(study_file, tmp_path):
     assert {"figures/profile.svg", "figures/ratios.pdf", "figures/attainment-tools.svg"} <= set(
         contents(one)
     )
-    assert "| llf |" in (one / "tables.md").read_text()
+    text = (one / "tables.md").read_text()
+    assert "1 instance, 3 policies; 1 drawn with seeds 1, 2, 3; predictor oracle" in text
+    assert "| llf | 3 |" in text
     assert "\\toprule" in (one / "tables.tex").read_text()
     # Again: nothing is run, nothing changes.
     before = (one / "timings.csv").read_bytes()

@@ -50,11 +50,13 @@ def _check_drawn(instance: StudyInstance, source: str) -> None:
 
 
 def _expanded(data: Any, source: str) -> Any:
-    """Return the data of a study with each ``benchmark: PATTERN`` as the instances it names."""
+    """Return the data of a study with each ``benchmark: PATTERN``, or text, as what it names."""
     if not isinstance(data, dict) or not isinstance(data.get("instances"), list):
         return data
     instances: list[Any] = []
-    for index, stated in enumerate(data["instances"]):
+    for index, given in enumerate(data["instances"]):
+        # A text alone names stored instances.
+        stated = {"benchmark": given} if isinstance(given, str) else given
         if not isinstance(stated, dict) or "benchmark" not in stated:
             instances.append(stated)
             continue

@@ -58,6 +58,12 @@ def test_a_pattern_names_instances_that_run_with_the_first_seed(study_file):
     assert len(cells(study)) == 9
 
 
+def test_a_text_alone_names_stored_instances(study_file):
+    named = load_study(study_file)
+    study_file.write_text(STUDY.replace("benchmark: ", ""))
+    assert load_study(study_file) == named
+
+
 def test_gaps_to_the_bounds_and_resumption_without_half_of_them(study_file, tmp_path):
     rows = run(study_file, tmp_path / "whole", "--no-figures")
     assert len(rows) == 9

@@ -187,6 +187,23 @@ def test_mistakes_are_named(study_file, old, new, message):
         load_study(study_file)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds: [1, 2, 3]", "seeds: []", "seeds: is []; allowed: at least 1 item"),
+        ("name: example", "name:", "name: is empty; allowed: a text"),
+        ("  - name: tools", "  - 7\n  - name: tools", "instances[0]: is 7; allowed: a mapping"),
+        ("predictor:", "foo:", "foo: is not a known field; allowed: baseline, bounds"),
+    ],
+)
+def test_messages_are_plain(study_file, old, new, said):
+    assert old in SMALL
+    study_file.write_text(SMALL.replace(old, new))
+    with pytest.raises(InputError) as error:
+        load_study(study_file)
+    assert f"{study_file}: {said}" in str(error.value)
+
+
 def rows_of(values: dict[str, list[float]]) -> dict[Cell, dict[str, str]]:
     return {
         Cell("i", policy, seed): {"status": "ok", "req99": repr(value)}

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hexsolve.cli.exit_codes import FAILED
+from hexsolve.models.errors import InputError
+
 if TYPE_CHECKING:
     from hexsolve.studies.bounds import BoundOutcome
     from hexsolve.studies.cells import Outcome
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
 @click.option("--dask", metavar="ADDRESS", help="Run on the Dask cluster of this scheduler.")
 @click.option("--figures/--no-figures", default=True, show_default=True, help="Draw figures.")
 @click.option("--example", is_flag=True, help="Print a study to start from.")
+@click.pass_context
 def compare(
+    ctx: click.Context,
     study: Path | None,
     output: Path | None,
     jobs: int,
@@ -33,9 +38,11 @@ def compare(
 
     Writes runs.csv (a row a run, as they end), slowdowns.jsonl, timings.csv, tables.md, tables.tex
     and figures (SVG and PDF). Stopped at any moment, the same command runs what is missing. Start
-    with `hexsolve compare --example > study.yaml`; docs/studies.md explains the rest.
+    with `hexsolve compare --example > study.yaml`; docs/studies.md explains the rest. Exit code 0:
+    every run is complete; 1: some failed, tables.md says which and why; 2: the input is wrong.
     """
-    from hexsolve.studies.schema import EXAMPLE, load_study
+    from hexsolve.studies.load import load_study
+    from hexsolve.studies.schema import EXAMPLE
 
     if example:
         click.echo(EXAMPLE, nl=False)
@@ -55,15 +62,23 @@ def compare(
         from hexsolve.studies.dask import cluster
 
         execute = cluster(dask)
-    store = Store(output, loaded)
-    with _progress(loaded.name) as report:
-        run_study(loaded, store, execute, report)
-    rows = store.rows()
-    write_tables(loaded, rows, output)
-    if figures:
-        write_figures(loaded, rows, store.values(), output / "figures")
+    if output.exists() and not output.is_dir():
+        raise InputError("is a file; allowed: a folder for the results", source=str(output))
+    try:
+        store = Store(output, loaded)
+        with _progress(loaded.name) as report:
+            run_study(loaded, store, execute, report)
+        rows = store.rows()
+        write_tables(loaded, rows, output)
+        if figures:
+            write_figures(loaded, rows, store.values(), output / "figures")
+    except OSError as error:
+        place = str(error.filename or output)
+        raise InputError(f"cannot be written: {error.strerror}", source=place) from None
     failed = sum(row["status"] != "ok" for row in rows.values())
     click.echo(f"{len(rows)} runs in {output}, {failed} failed; see {output / 'tables.md'}")
+    if failed:
+        ctx.exit(FAILED)
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """``hexsolve plan --simulate``: what the plan promises beside what its cluster then does."""
 
-import math
 from dataclasses import asdict
 from typing import Any
 
@@ -11,8 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from hexsolve.cli.progress import counting
+from hexsolve.cli.run_length import planned_length
 from hexsolve.cli.screen import new_console, print_table, seconds, seconds_range
-from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
+from hexsolve.instances.generators.arrivals import compose_arrivals, gamma, gap_variation
 from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.models import slo
 from hexsolve.models.observed import ObservedRun
@@ -31,8 +31,6 @@ from hexsolve.solver.online.predictors import OraclePredictor
 from hexsolve.solver.online.registry import PolicyOptions, make_policy
 
 PHASES = ("wait", "ttft", "transfer", "tpot", "step", "latency")
-LEAST_WORKFLOWS, MOST_CALLS = 200, 20_000
-LATENCIES_PER_RUN = 20.0
 
 
 def simulate_plan(
@@ -60,9 +58,9 @@ def simulate_plan(
     """
     classes = problem.workload.classes
     rate = plan.load * sum(each.rate_per_s for each in classes)
-    count = workflows or enough_workflows(problem, plan)
+    count = workflows or planned_length(problem, plan, rate)
     draws, resamples = np.random.default_rng(seed).spawn(2)
-    cv = math.sqrt(2.0 * problem.workload.burstiness - 1.0)
+    cv = gap_variation(problem.workload.burstiness)
     drawn = compose_arrivals(draw_workflows(classes, count, draws), gamma(rate, cv), draws)
     cluster = deploy(problem, plan)
     total = sum(len(workflow.calls) for workflow in drawn)
@@ -95,18 +93,6 @@ def simulate_plan(
         )
     ]
     return part
-
-
-def enough_workflows(problem: PlanningProblem, plan: Plan) -> int:
-    """Return how many workflows a run needs that is long compared with their latency."""
-    classes = problem.workload.classes
-    rate = plan.load * sum(each.rate_per_s for each in classes)
-    calls = sum(
-        each.rate_per_s * call.calls_per_workflow for each in classes for call in each.calls
-    )
-    per_workflow = max(1.0, plan.load * calls / rate)
-    long = rate * LATENCIES_PER_RUN * max(plan.latency_s.values())
-    return max(LEAST_WORKFLOWS, math.ceil(min(long, MOST_CALLS / per_workflow)))
 
 
 def _classes(

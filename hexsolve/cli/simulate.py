@@ -2,28 +2,34 @@
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import counting
-from hexsolve.cli.simulate_input import resolve_cluster, resolve_stored, resolve_workflows
+from hexsolve.cli.run_length import MOST_WORKFLOWS, short_run
+from hexsolve.cli.simulate_input import (
+    Wanted,
+    absence,
+    refuse_workload,
+    resolve_cluster,
+    resolve_stored,
+    resolve_workflows,
+    stored_workflows,
+)
+from hexsolve.cli.simulate_output import close_epochs, event_log, open_output, unwritable
 from hexsolve.cli.simulate_screen import show_summary
 from hexsolve.models.errors import InputError
 
 if TYPE_CHECKING:
     from hexsolve.models.plan import Plan
-    from hexsolve.models.simulation.cluster import SimulatedCluster
-    from hexsolve.models.simulation.policy import Policy
     from hexsolve.models.simulation.trace import EventLog
 
-# As many calls as a workflow file may hold.
-WORKFLOWS = click.IntRange(1, 1_000_000)
+WORKFLOWS = click.IntRange(1, MOST_WORKFLOWS)
 
 
 @click.command("simulate", epilog="Example: hexsolve simulate --policy workflow-fcfs -n 500")
@@ -40,14 +46,20 @@ WORKFLOWS = click.IntRange(1, 1_000_000)
     metavar="NAME|FILE",
     help="classes: those of the instance; a generator's name; a workflow file or a trace.",
 )
-@click.option("-n", "--workflows", "count", type=WORKFLOWS, help="How many.")
+@click.option(
+    "-n",
+    "--workflows",
+    "count",
+    type=WORKFLOWS,
+    help="How many. Left out: as many as arrive in 20 times what the slowest class takes, at "
+    "least 200, at most about 20,000 calls; of a file, all.",
+)
 @click.option("--rate", type=FiniteFloat(min=1e-9, max=1e9), help="Workflows/s.")
 @click.option(
     "--cv",
     type=FiniteFloat(min=1e-9, max=1e9),
-    default=1.0,
-    show_default=True,
-    help="Coefficient of variation of the gaps between arrivals; 1 = Poisson.",
+    help="Coefficient of variation of the gaps between arrivals; 1 = Poisson. Left out: as the "
+    "instance's burstiness says for its own classes, else 1.",
 )
 @click.option(
     "--policy",
@@ -100,7 +112,7 @@ def simulate(
     workload: str,
     count: int | None,
     rate: float | None,
-    cv: float,
+    cv: float | None,
     policy: str,
     budget_ms: float,
     real_time: bool,
@@ -121,9 +133,10 @@ def simulate(
     """
     import numpy as np
 
+    from hexsolve.models.class_measures import class_measures, with_promises
     from hexsolve.models.simulation.engine import Simulation
     from hexsolve.models.simulation.horizon import standalone_horizons
-    from hexsolve.models.simulation.measures import summarise
+    from hexsolve.models.simulation.measures import flow_times, summarise
     from hexsolve.models.simulation.parquet import check_pyarrow
     from hexsolve.models.simulation.trace import ChromeTrace, Listeners
     from hexsolve.solver.online.predictors import make_predictor
@@ -141,31 +154,34 @@ def simulate(
     guess = make_predictor(predictor, seed)
     draws, resamples = np.random.default_rng(seed).spawn(2)
     plan: Plan | None = None
+    wanted = Wanted(workload, count, rate, cv)
     stored = resolve_stored(plan_or_instance)
     if stored is not None:
-        _refuse_workload(instance, workload, count, rate, cv)
-        name, cluster, workflows = stored.name, stored.cluster, list(stored.workflows)
-        notes: tuple[str, ...] = (stored.description,) if stored.description else ()
+        refuse_workload(instance, wanted)
+        name, cluster, drawn = stored.name, stored.cluster, stored_workflows(stored)
         workload = stored.name
     else:
         problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
         name = problem.name
-        workflows, notes = resolve_workflows(problem, workload, count, rate, cv, draws)
+        drawn = resolve_workflows(problem, plan, cluster, wanted, draws)
+        if drawn.absent:
+            every = sum(each.rate_per_s for each in problem.workload.classes)
+            click.echo(f"warning: {absence(drawn.absent, every)}", err=True)
     rolling = RollingOptions(budget_ms=budget_ms, deterministic=not real_time, seed=seed)
     chosen = make_policy(policy, PolicyOptions(plan, seed, rolling))
     started = time.perf_counter()
     with ExitStack() as stack:
         listeners: list[EventLog | ChromeTrace] = []
         if record is not None:
-            listeners.append(stack.enter_context(_event_log(record, cluster)))
+            listeners.append(stack.enter_context(event_log(record, cluster)))
         chrome = ChromeTrace(cluster) if trace is not None else None
         if chrome is not None:
             listeners.append(chrome)
-        total = sum(len(workflow.calls) for workflow in workflows)
+        total = sum(len(workflow.calls) for workflow in drawn.workflows)
         progress = stack.enter_context(counting("simulating", total, "calls"))
         simulation = Simulation(
             cluster,
-            workflows,
+            drawn.workflows,
             chosen,
             guess,
             listener=Listeners(listeners) if listeners else None,
@@ -174,98 +190,35 @@ def simulate(
         result = simulation.run()
         if chrome is not None and trace is not None:
             try:
-                with _open(trace) as stream:
+                with open_output(trace) as stream:
                     chrome.write(stream)
             except OSError as error:
-                raise _unwritable(trace, error) from None
-    epochs, times = _close_epochs(chosen, epoch_log)
+                raise unwritable(trace, error) from None
+    epochs, times = close_epochs(chosen, epoch_log)
     if real_time and epochs:
         # Nothing repeats exactly with a real budget anyway.
         epochs["planner"] |= times
     alone = standalone_horizons(cluster, simulation.workflows) if horizons else None
+    classes = class_measures(simulation.workflows, flow_times(result), alone)
+    if plan is not None and drawn.planned:
+        classes = with_promises(classes, plan)
     summary: dict[str, Any] = {
         "policy": policy,
         "predictor": predictor,
         "seed": seed,
         "workload": workload,
         "instance": name,
+        "arrivals": {"rate_per_s": drawn.rate, "cv": drawn.cv} if drawn.rate else None,
         **summarise(result, cluster, alone, resamples),
+        "classes": classes,
         **epochs,
         "wall_s": time.perf_counter() - started,
     }
+    if drawn.rate is not None:
+        short = short_run(simulation.workflows, flow_times(result), drawn.rate)
+        if short is not None:
+            click.echo(f"warning: {short}", err=True)
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
-        show_summary(summary, plan, notes, times)
-
-
-def _refuse_workload(
-    instance: Path | None, workload: str, count: int | None, rate: float | None, cv: float
-) -> None:
-    """Refuse what a scheduling instance fixes.
-
-    Raises
-    ------
-    InputError
-        If one of the options is given; names it.
-    """
-    given = {
-        "--instance": instance is not None,
-        "--workload": workload != "classes",
-        "--workflows": count is not None,
-        "--rate": rate is not None,
-        "--cv": cv != 1.0,
-    }
-    for field, stands in given.items():
-        if stands:
-            raise InputError(
-                "is given with a scheduling instance, which holds its workflows and arrivals",
-                field=field,
-            )
-
-
-def _close_epochs(
-    policy: "Policy", path: Path | None
-) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:
-    """End the rolling planner's process, write its log, return its part of the summary, times."""
-    from hexsolve.solver.online.rolling.log import EpochLog
-
-    log = getattr(policy, "log", None)
-    if not isinstance(log, EpochLog):
-        return {}, {}
-    getattr(policy, "close", lambda: None)()
-    if path is not None:
-        try:
-            with _open(path) as stream:
-                log.write(stream)
-        except OSError as error:
-            raise _unwritable(path, error) from None
-    return {"planner": log.summary()}, log.times()
-
-
-@contextmanager
-def _event_log(path: Path, cluster: "SimulatedCluster") -> Iterator["EventLog"]:
-    """Yield an event log in the format that the name of the file asks for."""
-    from hexsolve.models.simulation.parquet import parquet_log
-    from hexsolve.models.simulation.trace import EventLog
-
-    try:
-        if path.suffix == ".parquet":
-            with _open(path, "wb") as stream, parquet_log(stream, cluster) as log:
-                yield log
-        else:
-            with _open(path) as stream:
-                yield EventLog(stream, cluster)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _open(path: Path, mode: str = "w") -> IO[Any]:
-    try:
-        return path.open(mode, encoding=None if "b" in mode else "utf-8")
-    except OSError as error:
-        raise _unwritable(path, error) from None
-
-
-def _unwritable(path: Path, error: OSError) -> InputError:
-    return InputError(f"cannot be written: {error.strerror}", source=str(path))
+        show_summary(summary, drawn.notes, times)

@@ -1,13 +1,18 @@
 """What `hexsolve simulate` runs: the cluster of a plan, and the workflows."""
 
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from hexsolve.cli.run_length import MOST_WORKFLOWS, planned_length, sampled_length
 from hexsolve.instances.benchmark.io import SUFFIX, benchmark_names, load_scheduling_instance
 from hexsolve.instances.files import read_data
-from hexsolve.instances.generators.arrivals import compose_arrivals, gamma
+from hexsolve.instances.generators.arrivals import compose_arrivals, gamma, gap_variation
 from hexsolve.instances.generators.from_classes import draw_workflows
 from hexsolve.instances.generators.registry import SHAPES
 from hexsolve.instances.importers.registry import read_trace
@@ -19,11 +24,55 @@ from hexsolve.models.errors import InputError, allowed
 from hexsolve.models.plan import Plan
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.models.scheduling import SchedulingInstance
+from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.deploy import deploy
+from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.workflow import Workflow
+from hexsolve.models.workload import WorkflowClass
 
-DEFAULT_WORKFLOWS = 200
+SAMPLE = 20
+"""How many workflows of a generator are simulated alone to see how long they take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The workload that the options ask for; None where they leave it open."""
+
+    workload: str
+    count: int | None
+    rate: float | None
+    cv: float | None
+
+
+OF_THE_RAREST = 20
+"""How many workflows of a class that was missed are expected in a run of the size advised."""
+
+
+class Drawn(NamedTuple):
+    """Workflows with their arrivals.
+
+    Attributes
+    ----------
+    workflows : list of Workflow
+    notes : tuple of str
+        What to tell the user about them.
+    rate : float or None
+        Workflows/s of composed arrivals; None if they came with the workflows.
+    cv : float or None
+        Coefficient of variation of the gaps of composed arrivals.
+    absent : tuple of WorkflowClass
+        Classes of the instance of which no workflow was drawn.
+    planned : bool
+        Whether classes and arrivals are those that the plan was made for.
+    """
+
+    workflows: list[Workflow]
+    notes: tuple[str, ...]
+    rate: float | None = None
+    cv: float | None = None
+    absent: tuple[WorkflowClass, ...] = ()
+    planned: bool = False
 
 
 def resolve_cluster(
@@ -64,7 +113,7 @@ def resolve_stored(path: Path | None) -> SchedulingInstance | None:
     Raises
     ------
     InputError
-        If it is a scheduling instance, but not a sound one.
+        If it is a scheduling instance, but not a sound one; or nearly the name of one.
     """
     if path is None:
         return None
@@ -73,6 +122,12 @@ def resolve_stored(path: Path | None) -> SchedulingInstance | None:
         if not (isinstance(data, dict) and "call_fields" in data):
             return None
     elif str(path) not in benchmark_names():
+        if near := get_close_matches(str(path), benchmark_names(), n=1, cutoff=0.75):
+            raise InputError(
+                f"is neither a file nor a stored instance; did you mean {near[0]!r}? `hexsolve "
+                "instance list --benchmark` shows all",
+                source=str(path),
+            )
         return None
     return load_scheduling_instance(path)
 
@@ -90,36 +145,107 @@ def _plan(problem: PlanningProblem) -> Answer:
 
 def resolve_workflows(
     problem: PlanningProblem,
-    workload: str,
-    count: int | None,
-    rate: float | None,
-    cv: float,
+    plan: Plan,
+    cluster: SimulatedCluster,
+    wanted: Wanted,
     rng: np.random.Generator,
-) -> tuple[list[Workflow], tuple[str, ...]]:
-    """Return the workflows with their arrivals, and what to tell the user about them.
+) -> Drawn:
+    """Return the workflows with their arrivals.
+
+    Parameters
+    ----------
+    problem : PlanningProblem
+    plan : Plan
+        Of `problem`; workflows arrive at its load unless another rate is asked for.
+    cluster : SimulatedCluster
+        Of `plan`.
+    wanted : Wanted
+    rng : Generator
 
     Raises
     ------
     InputError
-        If `workload` is neither ``classes`` nor a generator nor a readable file.
+        If the workload is neither ``classes`` nor a generator nor a readable file.
     """
-    planned = sum(each.rate_per_s for each in problem.workload.classes) * problem.load
+    classes = problem.workload.classes
+    rate = wanted.rate or plan.load * sum(each.rate_per_s for each in classes)
     notes: tuple[str, ...] = ()
-    if workload == "classes":
-        classes = problem.workload.classes
-        workflows = draw_workflows(classes, count or DEFAULT_WORKFLOWS, rng)
-    elif workload in SHAPES:
-        workflows = list(SHAPES[workload].generate(count or DEFAULT_WORKFLOWS, rng))
-    elif Path(workload).exists():
-        imported = read_trace(Path(workload))
-        workflows, notes = imported.workflows[:count], imported.notes
-        if imported.has_arrivals and rate is None:
-            return workflows, notes
+    absent: tuple[WorkflowClass, ...] = ()
+    cv = 1.0
+    if wanted.workload == "classes":
+        cv = gap_variation(problem.workload.burstiness)
+        workflows = draw_workflows(
+            classes, wanted.count or planned_length(problem, plan, rate), rng
+        )
+        drawn = {workflow.workflow_class for workflow in workflows}
+        absent = tuple(each for each in classes if each.name not in drawn)
+    elif wanted.workload in SHAPES:
+        shape = SHAPES[wanted.workload]
+        count = wanted.count
+        if count is None:
+            # Drawn from a stream of its own: the run is that of the same -n.
+            sample = list(shape.generate(SAMPLE, rng.spawn(1)[0]))
+            check_sizes(cluster, sample)
+            alone = standalone_horizons(cluster, sample)
+            count = sampled_length(sample, alone, rate, plan.slo_scale)
+        workflows = list(shape.generate(count, rng))
+    elif Path(wanted.workload).exists():
+        imported = read_trace(Path(wanted.workload))
+        workflows, notes = imported.workflows[: wanted.count], imported.notes
+        if imported.has_arrivals and wanted.rate is None:
+            return Drawn(workflows, notes)
     else:
         raise InputError(
-            f"is {workload!r}; allowed: classes, an existing file, {allowed(SHAPES)}",
+            f"is {wanted.workload!r}; allowed: classes, an existing file, {allowed(SHAPES)}",
             field="workload",
         )
-    chosen = rate or planned
-    notes += (f"arrivals are composed: {chosen:g} workflows/s, CV of the gaps {cv:g}",)
-    return compose_arrivals(workflows, gamma(chosen, cv), rng), notes
+    cv = wanted.cv or cv
+    planned = wanted.workload == "classes" and wanted.rate is None and wanted.cv is None
+    notes += (f"arrivals are composed: {rate:g} workflows/s, CV of the gaps {cv:.3g}",)
+    return Drawn(
+        compose_arrivals(workflows, gamma(rate, cv), rng), notes, rate, cv, absent, planned
+    )
+
+
+def absence(absent: Sequence[WorkflowClass], rate: float) -> str:
+    """Return one line that names the classes that were not drawn, and how to have some.
+
+    Parameters
+    ----------
+    absent : sequence of WorkflowClass
+    rate : float
+        Workflows/s of all classes of the instance.
+    """
+    names = allowed((each.name for each in absent), 5)
+    enough = math.ceil(OF_THE_RAREST * rate / min(each.rate_per_s for each in absent))
+    advice = f"; -n {enough} would draw some" if enough <= MOST_WORKFLOWS else ""
+    return f"no workflow of {names} was drawn, nothing here speaks for such workflows{advice}"
+
+
+def stored_workflows(stored: SchedulingInstance) -> Drawn:
+    """Return the workflows of a scheduling instance."""
+    notes = (stored.description,) if stored.description else ()
+    return Drawn(list(stored.workflows), notes)
+
+
+def refuse_workload(instance: Path | None, wanted: Wanted) -> None:
+    """Refuse what a scheduling instance fixes.
+
+    Raises
+    ------
+    InputError
+        If one of the options is given; names it.
+    """
+    given = {
+        "--instance": instance is not None,
+        "--workload": wanted.workload != "classes",
+        "--workflows": wanted.count is not None,
+        "--rate": wanted.rate is not None,
+        "--cv": wanted.cv is not None,
+    }
+    for field, stands in given.items():
+        if stands:
+            raise InputError(
+                "is given with a scheduling instance, which holds its workflows and arrivals",
+                field=field,
+            )

@@ -95,17 +95,23 @@ def _message(problem: Any, location: list[str | int], model: type[BaseModel] | N
     if kind == "extra_forbidden":
         names = _fields_at(model, location[:-1])
         close = difflib.get_close_matches(str(location[-1]), names, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ";" if names else ""
-        return f"is not a known field{hint}" + (f" allowed: {allowed(names)}" if names else "")
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return f"is not a known field{hint or ';'} allowed: {allowed(names) or 'none'}"
+    if kind in ("too_short", "too_long"):
+        least, bounds = kind == "too_short", problem["ctx"]
+        limit = bounds["min_length" if least else "max_length"]
+        items = f"{limit} item{'' if limit == 1 else 's'}"
+        value = _shown(problem.get("input"))
+        return f"is {value}; allowed: at {'least' if least else 'most'} {items}"
     text = re.sub(r"^(Value error|Assertion failed), ", "", text)
     if kind == "value_error":
         return text
-    items = re.fullmatch(r"\w+ should have (at (?:least|most) \d+ items?) .*", text)
-    if items:
-        return f"is {_shown(problem.get('input'))}; allowed: {items[1]}"
     text = text[0].lower() + text[1:]
     expected = text.removeprefix("input should be ").replace("a valid tuple", "a list")
-    return f"is {_shown(problem.get('input'))}; allowed: {expected}"
+    expected = re.sub(r"a valid dictionary( or instance of \w+)?", "a mapping", expected)
+    expected = expected.replace("a valid string", "a text")
+    value = problem.get("input")
+    return f"is {'empty' if value is None else _shown(value)}; allowed: {expected}"
 
 
 def _fields_at(model: type[BaseModel] | None, location: list[str | int]) -> list[str]:

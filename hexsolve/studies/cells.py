@@ -1,5 +1,6 @@
 """One run of a study: an instance under a policy with a seed."""
 
+import difflib
 import json
 import time
 from functools import lru_cache
@@ -16,6 +17,7 @@ from hexsolve.instances.importers.registry import read_trace
 from hexsolve.instances.performance import engine_performance
 from hexsolve.models import slo
 from hexsolve.models.errors import HexsolveError, InputError, allowed
+from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.cluster import SimulatedCluster, SimulatedInstance
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.horizon import standalone_horizons
@@ -28,6 +30,8 @@ from hexsolve.solver.online.rolling.options import RollingOptions
 from hexsolve.studies.schema import StoredInstance, Study, StudyInstance, kind
 
 DEFAULT_COUNT = 100
+TPS = (1, 2, 4, 8, 16)
+"""What is tried to tell the user which parallelism would do."""
 
 
 class Cell(NamedTuple):
@@ -76,8 +80,7 @@ def build_cluster(instance: StudyInstance) -> SimulatedCluster:
         If the LLM or a GPU type is not in the catalog, or the one does not fit the other.
     """
     catalog = load_catalog()
-    if instance.llm not in catalog.llms:
-        raise InputError(f"is {instance.llm!r}; allowed: {allowed(catalog.llms)}", field="llm")
+    llm = catalog.llm(instance.llm, field="llm")
     made: list[SimulatedInstance] = []
     for role, counts in (
         ("prefill", instance.prefill),
@@ -85,13 +88,14 @@ def build_cluster(instance: StudyInstance) -> SimulatedCluster:
         ("mixed", instance.mixed),
     ):
         for name, count in counts.items():
-            if name not in catalog.gpus:
-                raise InputError(f"is {name!r}; allowed: {allowed(catalog.gpus)}", field=role)
-            gpu = catalog.gpus[name]
-            engine = engine_performance(catalog, catalog.llms[instance.llm], gpu, instance.tp)
+            gpu = catalog.gpu(name, field=role)
+            engine = engine_performance(catalog, llm, gpu, instance.tp)
             if engine is None:
+                fits = [str(tp) for tp in TPS if engine_performance(catalog, llm, gpu, tp)]
                 raise InputError(
-                    f"{instance.llm} does not fit {instance.tp} {name}; give more GPUs", field="tp"
+                    f"{llm.name} does not fit {instance.tp} {gpu.name}, or its heads do not divide "
+                    f"so; allowed: {', '.join(fits) or f'none, no {gpu.name} instance holds it'}",
+                    field="tp",
                 )
             made += [
                 SimulatedInstance.model_validate(
@@ -107,6 +111,18 @@ def build_cluster(instance: StudyInstance) -> SimulatedCluster:
     return SimulatedCluster(instances=tuple(made), transfer_latency_s=instance.transfer_latency_s)
 
 
+def check_workload(workload: str) -> None:
+    """Raise `InputError` unless a workload is a generator's name or an existing file."""
+    if workload in SHAPES or Path(workload).is_file():
+        return
+    near = difflib.get_close_matches(workload, SHAPES, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise InputError(
+        f"is {workload!r}{hint or ';'} allowed: an existing file, {allowed(SHAPES)}",
+        field="workload",
+    )
+
+
 def draw_workload(instance: StudyInstance, seed: int) -> list[Workflow]:
     """Return the workflows of a seed, with arrivals.
 
@@ -116,16 +132,12 @@ def draw_workload(instance: StudyInstance, seed: int) -> list[Workflow]:
         If the workload is neither a generator nor a readable file.
     """
     rng = np.random.default_rng(seed)
+    check_workload(instance.workload)
     if instance.workload in SHAPES:
         shape = SHAPES[instance.workload]
         workflows = list(shape.generate(instance.count or DEFAULT_COUNT, rng))
-    elif Path(instance.workload).exists():
-        workflows = list(read_trace(Path(instance.workload)).workflows[: instance.count])
     else:
-        raise InputError(
-            f"is {instance.workload!r}; allowed: an existing file, {allowed(SHAPES)}",
-            field="workload",
-        )
+        workflows = list(read_trace(Path(instance.workload)).workflows[: instance.count])
     return compose_arrivals(workflows, gamma(instance.rate, instance.cv), rng)
 
 
@@ -145,6 +157,7 @@ def prepared(text: str, seed: int) -> tuple[SimulatedCluster, list[Workflow], li
         instance = StudyInstance.model_validate_json(text)
         cluster = _cluster(text)
         workflows = sorted(draw_workload(instance, seed), key=lambda workflow: workflow.arrival_s)
+    check_sizes(cluster, workflows)
     return cluster, workflows, standalone_horizons(cluster, workflows)
 
 

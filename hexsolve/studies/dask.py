@@ -34,16 +34,17 @@ def cluster(address: str) -> Executor:
         ) from None
     # Its functions have no types.
     library: Any = distributed
+    try:
+        library.comm.get_address_host_port(address)
+    except (ValueError, TypeError) as error:
+        # Refused before there is a client, whose end would wait for a connection that never was.
+        raise _unreachable(address, error) from None
 
     def run(study: Study, jobs: list[Job]) -> Iterator[Result]:
         try:
             client = library.Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError, TypeError) as error:
-            raise InputError(
-                f"{address!r} cannot be reached ({error}); allowed: the address of a scheduler, "
-                "such as tcp://127.0.0.1:8786",
-                field="--dask",
-            ) from None
+            raise _unreachable(address, error) from None
         remaining = iter(jobs)
         with client:
             results = library.as_completed(loop=client.loop)
@@ -71,3 +72,11 @@ def cluster(address: str) -> Executor:
                 yield result
 
     return run
+
+
+def _unreachable(address: str, error: Exception) -> InputError:
+    return InputError(
+        f"{address!r} cannot be reached ({error}); allowed: the address of a scheduler, such as "
+        "tcp://127.0.0.1:8786",
+        field="--dask",
+    )

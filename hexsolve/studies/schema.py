@@ -1,20 +1,12 @@
 """What a study file says."""
 
-import fnmatch
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
-from hexsolve.instances.benchmark.io import benchmark_names, load_scheduling_instance
-from hexsolve.instances.files import read_data
-from hexsolve.instances.validation import validated
 from hexsolve.models.base import Record
-from hexsolve.models.errors import InputError, allowed
 from hexsolve.models.hardware import Name, Positive
 from hexsolve.models.proven import Sha256
-from hexsolve.solver.online.predictors import make_predictor
-from hexsolve.solver.online.registry import PLANNED, check_policy
 
 Counts = dict[str, Annotated[int, Field(gt=0)]]
 
@@ -30,7 +22,9 @@ class StudyInstance(Record):
     tp: int = Field(default=4, gt=0, description="GPUs per instance")
     transfer_latency_s: float = Field(default=0.005, ge=0.0, description="per KV transfer, s")
     workload: str = Field(description="a generator's name, or a workflow file or trace")
-    count: int | None = Field(default=None, gt=0, description="workflows; null = 100, or the file")
+    count: int | None = Field(
+        default=None, gt=0, le=1_000_000, description="workflows; null = 100, or the file"
+    )
     rate: Positive = Field(description="workflows/s")
     cv: Positive = Field(default=1.0, description="coefficient of variation of gaps; 1 = Poisson")
 
@@ -98,70 +92,6 @@ class Study(Record):
     def seeds_of(self, instance: StudyInstance | StoredInstance) -> tuple[int, ...]:
         """Return the seeds that an instance is run with."""
         return self.seeds[:1] if isinstance(instance, StoredInstance) else self.seeds
-
-
-def load_study(path: Path) -> Study:
-    """Read and check a study file.
-
-    Raises
-    ------
-    InputError
-        With file, field, value and what is allowed.
-    """
-    study = validated(Study, _expanded(read_data(path), str(path)), str(path))
-    for policy in study.policies:
-        if policy == PLANNED:
-            raise InputError(
-                "'planned' needs a plan, which a study does not have", field="policies"
-            )
-        check_policy(policy)
-    make_predictor(study.predictor, 0)
-    return study
-
-
-def _expanded(data: Any, source: str) -> Any:
-    """Return the data of a study with each ``benchmark: PATTERN`` as the instances it names."""
-    if not isinstance(data, dict) or not isinstance(data.get("instances"), list):
-        return data
-    instances: list[Any] = []
-    for index, stated in enumerate(data["instances"]):
-        if not isinstance(stated, dict) or "benchmark" not in stated:
-            instances.append(stated)
-            continue
-        field = f"instances[{index}].benchmark"
-        pattern = stated["benchmark"]
-        if not isinstance(pattern, str):
-            raise InputError(f"is {pattern!r}; allowed: a text", source=source, field=field)
-        extra = sorted(str(key) for key in stated if key not in ("benchmark", "name"))
-        if extra:
-            raise InputError(
-                f"has {extra[0]!r} beside benchmark, which states everything; allowed: name",
-                source=source,
-                field=f"instances[{index}]",
-            )
-        found: list[str] = [pattern]
-        if any(mark in pattern for mark in "*?["):
-            found = fnmatch.filter(benchmark_names(), pattern)
-            if not found or "name" in stated:
-                raise InputError(
-                    f"{pattern!r} matches {len(found)} stored instances; allowed: a pattern "
-                    f"without a name that matches some of {allowed(benchmark_names(), 5)}",
-                    source=source,
-                    field=field,
-                )
-        for name in found:
-            try:
-                instance = load_scheduling_instance(name)
-            except InputError as error:
-                raise InputError(str(error), source=source, field=field) from None
-            instances.append(
-                {
-                    "name": stated.get("name", instance.name),
-                    "benchmark": name,
-                    "digest": instance.digest,
-                }
-            )
-    return {**data, "instances": instances}
 
 
 EXAMPLE = """\

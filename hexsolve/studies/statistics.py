@@ -11,6 +11,9 @@ from hexsolve.studies.cells import Cell
 METRICS = ("req95", "req99", "mean_slowdown")
 RESAMPLES = 2000
 CONFIDENCE = 0.95
+LEAST_PAIRS = 6
+"""Pairs below which a bootstrap interval says little more than the range, and is not shown; with
+five, p cannot fall below 0.05 either."""
 
 
 @dataclass(frozen=True, slots=True)

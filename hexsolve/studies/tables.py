@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from hexsolve.studies.cells import Cell
-from hexsolve.studies.schema import Study
-from hexsolve.studies.statistics import METRICS, Comparison, compare
+from hexsolve.studies.schema import StoredInstance, Study
+from hexsolve.studies.statistics import LEAST_PAIRS, METRICS, Comparison, compare
 
 TITLES = {"req95": "Req95", "req99": "Req99", "mean_slowdown": "Mean slowdown"}
 
+NO_INTERVAL = "–"
 Rows = Mapping[Cell, Mapping[str, str]]
 
 
@@ -29,7 +30,7 @@ def _means(study: Study, rows: Rows, metric: str) -> list[tuple[str, list[str]]]
         for policy in study.policies:
             values = [
                 float(rows[cell][metric])
-                for seed in study.seeds
+                for seed in study.seeds_of(instance)
                 if (cell := Cell(instance.name, policy, seed)) in rows
                 and rows[cell]["status"] == "ok"
             ]
@@ -70,8 +71,9 @@ def _p(value: float) -> str:
 def _comparison_cells(each: Comparison) -> Sequence[str]:
     return (
         each.policy,
+        str(each.pairs),
         f"{each.ratio:.3f}",
-        f"{each.low:.3f}…{each.high:.3f}",
+        f"{each.low:.3f}…{each.high:.3f}" if each.pairs >= LEAST_PAIRS else NO_INTERVAL,
         f"{each.best:.3f}",
         f"{each.worst:.3f}",
         f"{each.wins}/{each.ties}/{each.losses}",
@@ -81,6 +83,7 @@ def _comparison_cells(each: Comparison) -> Sequence[str]:
 
 HEAD = (
     "policy",
+    "pairs",
     "ratio",
     "95 % CI",
     "best instance",
@@ -90,13 +93,30 @@ HEAD = (
 )
 
 
+def _number(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+def _seeds(study: Study) -> str:
+    """Say which seeds were run: stored instances, the same for every seed, have the first only."""
+    stored = sum(isinstance(each, StoredInstance) for each in study.instances)
+    parts = []
+    if drawn := len(study.instances) - stored:
+        parts.append(f"{drawn} drawn with seeds {', '.join(map(str, study.seeds))}")
+    if stored:
+        parts.append(f"{stored} stored, run once with seed {study.seeds[0]}")
+    return " and ".join(parts)
+
+
 def _markdown(study: Study, rows: Rows, compared: Mapping[str, list[Comparison]]) -> str:
     lines = [
         f"# {study.name}",
         "",
-        f"{len(study.instances)} instances, {len(study.policies)} policies, {len(study.seeds)} "
-        f"seeds; predictor {study.predictor}. Lower is better. Ratios are geometric means of "
-        f"policy/{study.baseline}, paired by instance and seed.",
+        f"{_number(len(study.instances), 'instance')}, "
+        f"{_number(len(study.policies), 'policy', 'policies')}; {_seeds(study)}; predictor "
+        f"{study.predictor}. Lower is better. Ratios are geometric means of "
+        f"policy/{study.baseline}, paired by instance and seed; intervals are left out below "
+        f"{LEAST_PAIRS} pairs.",
         "",
     ]
     failed = [(cell, row) for cell, row in sorted(rows.items()) if row["status"] != "ok"]
@@ -149,4 +169,4 @@ def _tabular(columns: str, head: Sequence[str], body: Sequence[Sequence[str]]) -
 def _escape(text: str) -> str:
     for special in "&%$#_{}":
         text = text.replace(special, "\\" + special)
-    return text.replace("…", "--").replace("<", "$<$")
+    return text.replace("…", "--").replace("–", "--").replace("<", "$<$")

@@ -25,8 +25,8 @@ from typing import Any
 import numpy as np
 
 from hexsolve.studies import cells
+from hexsolve.studies.load import load_study
 from hexsolve.studies.runner import here, run_study
-from hexsolve.studies.schema import load_study
 from hexsolve.studies.store import Store
 
 HERE = Path(__file__).resolve().parent

@@ -69,3 +69,13 @@ def test_an_unsound_file_is_named(tmp_path: Path, run: Run) -> None:
     assert ran.code == 2
     assert str(path) in ran.err
     assert "schema_version" in ran.err
+
+
+def test_a_mistyped_name_has_a_hint(run):
+    ran = run("simulate", NAME[:-2] + NAME[-1] + NAME[-2])
+    assert (ran.code, ran.out) == (2, "")
+    assert f"did you mean {NAME!r}?" in ran.err
+    assert ran.err.count("\n") == 1
+    ran = run("simulate", "my-own-plan.json")
+    assert (ran.code, "did you mean" in ran.err) == (2, False)
+    assert "does not exist; allowed: an existing file" in ran.err

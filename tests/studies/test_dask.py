@@ -112,6 +112,18 @@ def test_nobody_there(tmp_path):
         run(study, tmp_path / "out", "--dask", "no-such-scheme://127.0.0.1:1")
 
 
+def test_no_address_at_all(tmp_path):
+    """One line and the end, at once: no client is left behind that waits for a connection."""
+    study = tmp_path / "study.yaml"
+    study.write_text(STUDY)
+    command = [sys.executable, "-m", "hexsolve", "compare", str(study), "-o", str(tmp_path / "out")]
+    ran = subprocess.run([*command, "--dask", "foo"], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: --dask: 'foo' cannot be reached")
+    assert ran.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
 def test_jobs_or_dask(tmp_path):
     study = tmp_path / "study.yaml"
     study.write_text(STUDY)

@@ -13,7 +13,7 @@ from hexsolve.instances.benchmark.io import (
 from hexsolve.models.errors import InputError
 from hexsolve.studies.cells import Cell, cells, prepared, simulate
 from hexsolve.studies.gantt import rows_of, spans
-from hexsolve.studies.schema import load_study
+from hexsolve.studies.load import load_study
 
 NAME = "xs02-chat-1p1d-8b-busy"
 STUDY = """\
@@ -58,6 +58,12 @@ def test_a_pattern_names_instances_that_run_with_the_first_seed(study_file):
     assert len(cells(study)) == 9
 
 
+def test_a_text_alone_names_stored_instances(study_file):
+    named = load_study(study_file)
+    study_file.write_text(STUDY.replace("benchmark: ", ""))
+    assert load_study(study_file) == named
+
+
 def test_gaps_to_the_bounds_and_resumption_without_half_of_them(study_file, tmp_path):
     rows = run(study_file, tmp_path / "whole", "--no-figures")
     assert len(rows) == 9
@@ -77,6 +83,18 @@ def test_gaps_to_the_bounds_and_resumption_without_half_of_them(study_file, tmp_
         path.write_text("".join(path.read_text().splitlines(keepends=True)[:kept]) + "xs0")
     run(study_file, tmp_path / "torn", "--no-figures")
     assert contents(tmp_path / "whole") == contents(tmp_path / "torn")
+
+
+def test_tables_state_the_runs_there_were(study_file, tmp_path):
+    """Three seeds, but stored instances run once: three pairs, too few for an interval."""
+    run(study_file, tmp_path / "out", "--no-figures")
+    text = (tmp_path / "out" / "tables.md").read_text()
+    assert "3 instances, 3 policies; 3 stored, run once with seed 3; predictor" in text
+    compared = text[text.index("Against workflow-fcfs") :]
+    lines = [line for line in compared.splitlines() if line.startswith("| least-work | 3 | ")]
+    assert len(lines) == 3
+    assert all(line.split(" | ")[3] == "–" for line in lines)
+    assert "…" not in text
 
 
 def test_in_two_processes_alike(study_file, tmp_path):

@@ -16,8 +16,9 @@ from scipy import stats
 from hexsolve.cli.main import cli
 from hexsolve.models.errors import InputError
 from hexsolve.studies.cells import Cell, cells
+from hexsolve.studies.load import load_study
 from hexsolve.studies.runner import here, processes
-from hexsolve.studies.schema import EXAMPLE, load_study
+from hexsolve.studies.schema import EXAMPLE
 from hexsolve.studies.statistics import compare
 from hexsolve.studies.store import Store
 
@@ -65,7 +66,9 @@ def test_a_study_is_complete_and_repeats_to_the_byte(study_file, tmp_path):
     assert {"figures/profile.svg", "figures/ratios.pdf", "figures/attainment-tools.svg"} <= set(
         contents(one)
     )
-    assert "| llf |" in (one / "tables.md").read_text()
+    text = (one / "tables.md").read_text()
+    assert "1 instance, 3 policies; 1 drawn with seeds 1, 2, 3; predictor oracle" in text
+    assert "| llf | 3 |" in text
     assert "\\toprule" in (one / "tables.tex").read_text()
     # Again: nothing is run, nothing changes.
     before = (one / "timings.csv").read_bytes()
@@ -124,11 +127,46 @@ def test_another_study_does_not_go_into_the_same_folder(study_file, tmp_path):
 
 
 def test_a_run_that_fails_is_a_row(study_file, tmp_path):
-    study_file.write_text(SMALL.replace("llm: llama-3.1-70b", "llm: llama-3.1-405b"))
+    """A call that no KV pool holds is found by the run, not by reading the study."""
+    file = tmp_path / "huge.jsonl"
+    call = '{"prompt_tokens": 90000000, "output_tokens": 1}'
+    file.write_text(f'{{"schema_version": 1, "name": "w", "calls": [{call}]}}\n')
+    study_file.write_text(SMALL.replace("workload: tool-calling", f"workload: {file}"))
     result = run(study_file, tmp_path / "out", "--no-figures")
+    assert result.exit_code == 1
     assert "9 failed" in result.output
     with (tmp_path / "out" / "runs.csv").open() as stream:
-        assert all("does not fit" in row["error"] for row in csv.DictReader(stream))
+        assert all("largest pools" in row["error"] for row in csv.DictReader(stream))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("prefill: {a100-80", "prefill: {a10", r"'tools'\.prefill: .*'a10'.*a10g"),
+        ("llm: llama-3.1-70b", "llm: llama", r"'tools'\.llm: .*'llama'"),
+        ("workload: tool-calling", "workload: tool-call", "did you mean 'tool-calling'"),
+        ("tp: 4", "tp: 3", r"'tools'\.tp: .*allowed: 2, 4, 8"),
+        ("tp: 4", "tp: 1", r"'tools'\.tp: llama-3.1-70b does not fit 1 a100-80.*allowed: 2, 4"),
+        ("llm: llama-3.1-70b", "llm: llama-3.1-405b", r"\.tp: .* does not fit 4 a100-80"),
+        ("count: 12", "count: 99999999999", "1000000"),
+    ],
+)
+def test_what_would_fail_is_refused_before_there_is_a_folder(
+    study_file, tmp_path, old, new, message
+):
+    assert old in SMALL
+    study_file.write_text(SMALL.replace(old, new))
+    with pytest.raises(InputError, match=message) as error:
+        run(study_file, tmp_path / "out", "--no-figures")
+    assert str(error.value).startswith(f"{study_file}: instances")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(study_file):
+    with pytest.raises(InputError, match=r"study\.yaml: is a file; allowed: a folder"):
+        run(study_file, study_file)
+    with pytest.raises(InputError, match=r"study\.yaml.*: cannot be written: Not a directory"):
+        run(study_file, study_file / "out")
 
 
 @pytest.mark.parametrize(
@@ -147,6 +185,23 @@ def test_mistakes_are_named(study_file, old, new, message):
     study_file.write_text(SMALL.replace(old, new))
     with pytest.raises(InputError, match=message):
         load_study(study_file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("seeds: [1, 2, 3]", "seeds: []", "seeds: is []; allowed: at least 1 item"),
+        ("name: example", "name:", "name: is empty; allowed: a text"),
+        ("  - name: tools", "  - 7\n  - name: tools", "instances[0]: is 7; allowed: a mapping"),
+        ("predictor:", "foo:", "foo: is not a known field; allowed: baseline, bounds"),
+    ],
+)
+def test_messages_are_plain(study_file, old, new, said):
+    assert old in SMALL
+    study_file.write_text(SMALL.replace(old, new))
+    with pytest.raises(InputError) as error:
+        load_study(study_file)
+    assert f"{study_file}: {said}" in str(error.value)
 
 
 def rows_of(values: dict[str, list[float]]) -> dict[Cell, dict[str, str]]:

@@ -1,5 +1,6 @@
 """Arrival processes, and giving workflows their arrival times."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -38,6 +39,11 @@ def gamma(rate: float, cv: float) -> ArrivalProcess:
         return np.cumsum(rng.gamma(shape, scale, count))
 
     return times
+
+
+def gap_variation(burstiness: float) -> float:
+    """Return the CV of gaps between arrivals for a workload's burstiness β = (1 + CV²)/2."""
+    return math.sqrt(2.0 * burstiness - 1.0)
 
 
 def burst(rate: float, size: int) -> ArrivalProcess:

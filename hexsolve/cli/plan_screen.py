@@ -176,7 +176,7 @@ def _proof(answer: Answer) -> str:
     word = "carries more than" if answer.objective_kind == "load" else "gets below"
     text = f"{answer.status.value}: {answer.objective:.6g} {unit}"
     if answer.bound is not None and answer.gap is not None:
-        text += f"; no plan {word} {answer.bound:.6g}; gap {answer.gap:.3%}"
+        text += f"; no plan on the grid {word} {answer.bound:.6g}; gap {answer.gap:.3%}"
     if answer.limit is not Limit.NONE:
         text += f" (stopped {_stop(answer.limit)})"
     return f"{text}; {answer.solver}, {answer.runtime_s:.1f} s"
@@ -233,10 +233,13 @@ def _show_failure(answer: Answer, console: Console) -> None:
         console.print(Text(f"{answer.status.value}: {answer.bottleneck}"), soft_wrap=True)
         if answer.bound is not None:
             unit = OBJECTIVE[answer.objective_kind]
-            console.print(f"no plan can be better than {answer.bound:.6g} {unit}")
+            console.print(f"no plan on the grid can be better than {answer.bound:.6g} {unit}")
         console.print("try a longer --time-limit or a wider --gap")
         return
     console.print(Text(f"infeasible: {answer.bottleneck}"), soft_wrap=True)
+    console.print(
+        "proven for the grid of operating points; see docs/planning-model.md", style="dim"
+    )
     if answer.changes:
         console.print("Each of these alone would make it feasible:")
     # The fewest GPUs of any types may be those of one type.

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hexsolve.cli.screen import new_console, print_table
 from hexsolve.native import state
 
 MOST_CLASSES = 20
@@ -19,7 +19,7 @@ def show_summary(
     epoch_times: Mapping[str, Mapping[str, float]],
 ) -> None:
     """Print what a run gave, with the plan's promises (if any), and how an online planner did."""
-    console = Console()
+    console = new_console()
     calls_per_s = summary["calls"] / max(summary["wall_s"], 1e-9)
     console.print(
         f"{summary['workflows']} workflows, {summary['calls']} calls under "
@@ -31,11 +31,11 @@ def show_summary(
     for note in notes:
         console.print(f"  {note}", style="dim")
     if "req95" in summary:
-        console.print(_slo_table(summary))
+        print_table(console, _slo_table(summary))
     if len(summary["classes"]) > 1 or "promised" in summary["classes"][0]:
-        console.print(_class_table(summary["classes"]))
-    console.print(_latency_table(summary))
-    console.print(_instance_table(summary))
+        print_table(console, _class_table(summary["classes"]))
+    print_table(console, _latency_table(summary))
+    print_table(console, _instance_table(summary))
     console.print(
         f"cache hits {summary['cache_hit_rate']:.1%} of prompt tokens, "
         f"{summary['preemptions']} preemptions, "
@@ -47,7 +47,9 @@ def show_summary(
 
 def _epochs(planner: Mapping[str, Any], times: Mapping[str, Mapping[str, float]]) -> str:
     """Say how the solver ended, whose plans were applied, and what the epochs took."""
-    applied = ", ".join(f"{count} {name}" for name, count in planner["applied"].items())
+    applied = ", ".join(
+        f"{count} {name}" for name, count in planner["applied"].items() if name != "none"
+    )
     text = (
         f"{planner['epochs']} epochs: CP-SAT optimal in {planner['share_optimal']:.0%}, "
         f"feasible in {planner['share_feasible']:.0%}, fallback in "

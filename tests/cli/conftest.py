@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from hexsolve.cli.main import main
+from hexsolve.cli.main import cli, main
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,9 @@ class Ran:
     out: str
     err: str
 
+
+Answer = tuple[Path, str, Path]
+"""An answer file, the option that names its instance, and that."""
 
 Run = Callable[..., Ran]
 
@@ -36,3 +41,12 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Ran(code, text.out, text.err)
 
     return run_main
+
+
+def planned(folder: Path, text: str) -> Answer:
+    """Plan the instance `text` in `folder`; return the answer and the option that names it."""
+    instance, path = folder / "instance.yaml", folder / "plan.json"
+    instance.write_text(text)
+    result = CliRunner().invoke(cli, ["plan", str(instance), "-o", str(path)])
+    assert result.exit_code == 0, result.output
+    return path, "--instance", instance

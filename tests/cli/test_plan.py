@@ -114,9 +114,9 @@ def test_a_written_answer_passes_the_checker_and_a_corrupted_one_does_not(
 @pytest.mark.parametrize(
     ("objective", "said"),
     [
-        ("cost", ["US$/h", "no plan gets below", "Headroom"]),
-        ("load", ["× load", "no plan carries more than"]),
-        ("slo", ["SLO scale", "no plan gets below"]),
+        ("cost", ["US$/h", "no plan on the grid gets below", "Headroom"]),
+        ("load", ["× load", "no plan on the grid carries more than"]),
+        ("slo", ["SLO scale", "no plan on the grid gets below"]),
     ],
 )
 def test_what_people_read(run: Run, instance: Path, objective: str, said: list[str]) -> None:
@@ -159,7 +159,7 @@ def test_nothing_found_in_time(run: Run, instance: Path, monkeypatch: pytest.Mon
     assert (made["objective"], made["bound"], made["gap"]) == (None, 1.25, None)
     code, out, _ = run("plan", instance, "--objective", "slo", "--solver", "scip")
     assert code == 4
-    assert "no plan can be better than 1.25 SLO scale" in out
+    assert "no plan on the grid can be better than 1.25 SLO scale" in out
     assert "try a longer --time-limit" in out
 
 

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from hexsolve.cli.main import cli
-from tests.cli.conftest import Run
+from tests.cli.conftest import Answer, Run, planned
 
 Call = dict[str, Any]
-Answer = tuple[Path, str, Path]
 
 
 INSTANCE = """\
@@ -31,12 +28,7 @@ engines: {tensor_parallel: [1]}
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, Path]:
     """A plan and the option that names its instance; small, and made once for all mistakes."""
-    folder = tmp_path_factory.mktemp("plan")
-    instance, path = folder / "instance.yaml", folder / "plan.json"
-    instance.write_text(INSTANCE)
-    result = CliRunner().invoke(cli, ["plan", str(instance), "-o", str(path)])
-    assert result.exit_code == 0, result.output
-    return path, "--instance", instance
+    return planned(tmp_path_factory.mktemp("plan"), INSTANCE)
 
 
 def call(**changes: Any) -> Call:

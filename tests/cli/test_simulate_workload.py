@@ -6,12 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from hexsolve.cli.main import cli
 from hexsolve.cli.run_length import LATENCIES_PER_RUN, MOST_CALLS, run_length, short_run
 from hexsolve.models.workflow import Call, Workflow
-from tests.cli.conftest import Run
+from tests.cli.conftest import Answer, Run, planned
 
 INSTANCE = """\
 name: two-classes
@@ -26,17 +24,11 @@ workload:
     calls: [{name: long, new_tokens: 2000, output_tokens: 1500}]
 engines: {tensor_parallel: [1]}
 """
-Answer = tuple[Path, str, Path]
 
 
 @pytest.fixture(scope="module")
 def answer(tmp_path_factory: pytest.TempPathFactory) -> Answer:
-    folder = tmp_path_factory.mktemp("plan")
-    instance, path = folder / "instance.yaml", folder / "plan.json"
-    instance.write_text(INSTANCE)
-    result = CliRunner().invoke(cli, ["plan", str(instance), "-o", str(path)])
-    assert result.exit_code == 0, result.output
-    return path, "--instance", instance
+    return planned(tmp_path_factory.mktemp("plan"), INSTANCE)
 
 
 def test_a_run_is_twenty_times_as_long_as_its_slowest_class_takes(run: Run, answer: Answer) -> None:

@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG002 -- hooks are called with more than some implementations use
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
@@ -44,7 +45,7 @@ class BaseOrdering:
         """Learn that `call` is complete."""
 
 
-class LearningOrdering(BaseOrdering):
+class LearningOrdering(BaseOrdering, ABC):
     """An ordering that keeps something of each workflow until that is complete."""
 
     moves = True
@@ -62,13 +63,13 @@ class LearningOrdering(BaseOrdering):
         self._last = call.workflow
         self.learn(call)
 
+    @abstractmethod
     def learn(self, call: RevealedCall) -> None:
         """Take note of a complete call."""
-        raise NotImplementedError
 
+    @abstractmethod
     def forget(self, workflow: RevealedWorkflow) -> None:
         """Drop what is kept of a complete workflow."""
-        raise NotImplementedError
 
 
 class HorizonOrdering(LearningOrdering):

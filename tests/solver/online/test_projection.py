@@ -150,7 +150,7 @@ def random_case(rng, calls, servers, columns):
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6))
 def test_greedy_commits_the_largest_ratio_to_the_earliest_completion(seed):
-    """Call by call against rollouts of the committed ones and each open call on each pair."""
+    """The first commitment against rollouts of each call on each pair."""
     rng = np.random.default_rng(seed)
     machines, frontier, free = random_case(rng, 4, 2, 2)
     choice = greedy(machines, no_bound(), frontier, free, 100, 0.0)
@@ -175,8 +175,22 @@ def test_greedy_commits_the_largest_ratio_to_the_earliest_completion(seed):
 def test_sorting_once_keeps_the_first_ratios_order(seed):
     machines, frontier, free = random_case(np.random.default_rng(seed), 12, 3, 2)
     once = greedy(machines, no_bound(), frontier, free, 0, 0.0)
-    assert sorted(once.order.tolist()) == list(range(12))
-    assert once.order[0] == greedy(machines, no_bound(), frontier, free, 100, 0.0).order[0]
+    alone = []
+    for c in range(12):
+        only = Frontier(*(column[c : c + 1] for column in frontier))
+        finish = greedy(machines, no_bound(), only, free, 0, 0.0).finish[0]
+        alone.append((frontier.elapsed[c] + finish) / frontier.horizon[c])
+    assert once.order.tolist() == np.argsort(-np.array(alone), kind="stable").tolist()
+
+
+def test_what_a_commitment_touched_is_scored_again():
+    """Of two equal calls the second goes where the first is not."""
+    machines, frontier, _ = random_case(np.random.default_rng(1), 2, 2, 2)
+    equal = Frontier(*(np.repeat(column[:1], 2, axis=0) for column in frontier))
+    equal = equal._replace(new=np.full((2, 2), 2000), length=np.full(2, 2000))
+    twins = machines._replace(prefill_cost=np.repeat(machines.prefill_cost[:1], 2, axis=0))
+    choice = greedy(twins, no_bound(), equal, np.zeros(2), 100, 0.0)
+    assert sorted(choice.prefill.tolist()) == [0, 1]
 
 
 @settings(max_examples=30, deadline=None)

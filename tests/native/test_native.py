@@ -107,7 +107,9 @@ def simulate(root: Path, compiled: bool, *arguments: str) -> dict[str, object]:
 def test_compiled_and_python_runs_are_equal_in_every_digit(policy):
     if native.state() != "compiled":
         pytest.skip(f"the simulator runs as {native.state()}; try: make compile")
-    arguments = ("--policy", policy, "-n", "300", "--predictor", "noise-0.5")
+    # A stored instance: nothing has to be planned first.
+    stored = "m05-map-reduce-2p2d-70b-overload"
+    arguments = (stored, "--policy", policy, "--predictor", "noise-0.5")
     assert simulate(ROOT, True, *arguments) == simulate(ROOT, False, *arguments)
 
 

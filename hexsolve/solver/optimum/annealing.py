@@ -1,6 +1,7 @@
 """Simulated annealing over the order in which list scheduling places calls."""
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
 from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.placing import ANY, place_all
-from hexsolve.solver.optimum.start import Incumbent
+from hexsolve.solver.optimum.start import Incumbent, never
 
 SHARPNESS = 60.0
 """How much more the worst workflow counts than those close to it; per unit of relative slowdown."""
@@ -18,6 +19,9 @@ HOT, COLD = (0.01, 0.003, 0.003, 0.001, 0.001), 1e-4
 
 CALLS_PER_SECOND = 1_000_000
 """Calls placed in a second where work is counted instead of time."""
+
+PART_S = 0.3
+"""About so long compiled code goes on before it is asked again whether to stop."""
 
 UNBOUND, FREED = 0.4, 1.03
 """How often all calls are freed from their decode instances first, if Req_q is then at most so many
@@ -87,15 +91,21 @@ def anneal(
     wanted: Ints,
     given: Ints,
     rng: np.random.Generator,
+    begin: int,
+    end: int,
     rounds: int,
     hot: float,
     cold: float,
-) -> tuple[float, Floats, Ints]:
-    """Return the least Req_q seen, and the order and bindings that gave it."""
+) -> tuple[tuple[float, float], Floats, Ints, Ints]:
+    """Anneal from round `begin` to `end` of `rounds`, which set the temperature.
+
+    Returns the least Req_q seen and its smooth value, the order and bindings that gave them, and
+    the bindings to go on from; the order to go on from is left in `ranks`.
+    """
     value, smooth, slowdown = energy(f, place_all(f, ranks, wanted, given))
     best, best_smooth = value, smooth
     best_ranks, best_wanted = ranks.copy(), wanted.copy()
-    for k in range(rounds):
+    for k in range(begin, end):
         temperature = value * hot * (cold / hot) ** (k / rounds)
         tried, bound = ranks.copy(), wanted.copy()
         _move(f, slowdown, value, tried, bound, rng)
@@ -110,7 +120,7 @@ def anneal(
             if (value, smooth) < (best, best_smooth):
                 best, best_smooth = value, smooth
                 best_ranks, best_wanted = ranks.copy(), wanted.copy()
-    return best, best_ranks, best_wanted
+    return (best, best_smooth), best_ranks, best_wanted, wanted
 
 
 class Annealer:
@@ -122,8 +132,9 @@ class Annealer:
         The least Req_q of the last run.
     """
 
-    def __init__(self, incumbent: Incumbent, seed: int) -> None:
+    def __init__(self, incumbent: Incumbent, seed: int, stop: Callable[[], bool] = never) -> None:
         self._incumbent = incumbent
+        self._stop = stop
         self._flat = incumbent.lists.flat
         self._nothing = incumbent.lists.nothing
         self._rng = np.random.default_rng([seed, 1])
@@ -145,14 +156,29 @@ class Annealer:
         self.rounds(max(1, int(seconds * CALLS_PER_SECOND / len(self._incumbent.problem.calls))))
 
     def rounds(self, rounds: int) -> None:
-        """Anneal for so many rounds."""
+        """Anneal for so many rounds, or until it is to stop.
+
+        In parts, the same as in one: compiled code lets nobody ask for a stop.
+        """
         self._begin()
         hot = HOT[int(self._rng.integers(len(HOT)))]
+        part = max(5, int(PART_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
         began = time.perf_counter()
-        self.value, self._ranks, self._wanted = anneal(
-            self._flat, self._ranks, self._wanted, self._nothing, self._rng, rounds, hot, COLD
-        )
-        self._rate = rounds / max(1e-6, time.perf_counter() - began)
+        ranks, wanted = self._ranks, self._wanted
+        least = (float("inf"), float("inf"))
+        done = 0
+        while True:
+            end = min(rounds, done + part)
+            reached, best_ranks, best_wanted, wanted = anneal(
+                self._flat, ranks, wanted, self._nothing, self._rng, done, end, rounds, hot, COLD
+            )
+            if reached < least:
+                least, self._ranks, self._wanted = reached, best_ranks, best_wanted
+            done = end
+            if done >= rounds or self._stop():
+                break
+        self.value = least[0]
+        self._rate = done / max(1e-6, time.perf_counter() - began)
         rows = place_all(self._flat, self._ranks, self._wanted, self._nothing)
         self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
 

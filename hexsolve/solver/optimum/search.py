@@ -73,7 +73,7 @@ class Search:
         self.best = first
         self.bound = self.windows.critical_path_bound()
         self.bound_source = "critical path"
-        self._annealer = Annealer(self.best, clock.options.seed)
+        self._annealer = Annealer(self.best, clock.options.seed, lambda: clock.stopped)
         self.tests = 0
         self._building_s = {"all": 0.0, "neighbourhood": 0.0}
         self._rounds = self._turns = self._unanswered = 0

@@ -50,6 +50,34 @@ def test_annealing_repeats() -> None:
     assert values[0] == values[1]
 
 
+def test_annealing_in_parts_is_annealing_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster, workflows = random_instance(7, workflows=8)
+    problem = problem_of(cluster, workflows)
+    found = []
+    for part_s in (1e-9, 1e3):
+        monkeypatch.setattr("hexsolve.solver.optimum.annealing.PART_S", part_s)
+        incumbent = Incumbent(Windows(problem))
+        incumbent.offer(list_schedule(problem), "random")
+        annealer = Annealer(incumbent, 5)
+        annealer.rounds(500)
+        found.append((annealer.value, incumbent.timetable))
+    assert found[0] == found[1]
+
+
+def test_annealing_stops_after_a_part_when_asked_to() -> None:
+    cluster, workflows = random_instance(7, workflows=8)
+    incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
+    incumbent.offer(list_schedule(incumbent.problem), "random")
+    asked: list[None] = []
+
+    def stop() -> bool:
+        asked.append(None)
+        return len(asked) >= 2
+
+    Annealer(incumbent, 5, stop).rounds(10**9)
+    assert len(asked) == 2
+
+
 def test_annealing_begins_where_the_best_list_is() -> None:
     """With two unequal decode instances the order of starts does not make it again."""
     lost = 0

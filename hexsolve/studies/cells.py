@@ -182,7 +182,13 @@ def _run(
     study: Study, instance: StudyInstance | StoredInstance, cell: Cell
 ) -> tuple[dict[str, str | int | float], list[float]]:
     cluster, workflows, horizons = prepared(instance.model_dump_json(), cell.seed)
-    record = simulate(study, cell, cluster, workflows)
+    return measured(simulate(study, cell, cluster, workflows), cluster, horizons)
+
+
+def measured(
+    record: RunRecord, cluster: SimulatedCluster, horizons: list[float]
+) -> tuple[dict[str, str | int | float], list[float]]:
+    """Return the measures of a run, and the slowdown of each of its workflows."""
     summary: dict[str, Any] = summarise(record, cluster, None, np.random.default_rng(0))
     slowdowns = slo.slowdowns(flow_times(record), horizons)
     row: dict[str, str | int | float] = {

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import groupby
 from multiprocessing import get_context
 from typing import Protocol
@@ -112,11 +112,12 @@ def run_study(study: Study, store: Store, execute: Executor, report: Report) -> 
     )
     done = len(every) - len(missing)
     taken: set[Job] = set()
-    for result in execute(study, missing) if missing else ():
-        if result.cell in taken:
-            continue
-        taken.add(result.cell)
-        store.add(result)
-        done += 1
-        report(done, len(every), result)
+    with closing(store):
+        for result in execute(study, missing) if missing else ():
+            if result.cell in taken:
+                continue
+            taken.add(result.cell)
+            store.add(result)
+            done += 1
+            report(done, len(every), result)
     store.finish()

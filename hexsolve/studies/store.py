@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 from io import StringIO
 from pathlib import Path
+from typing import TextIO
 
 from hexsolve.models.errors import InputError
 from hexsolve.models.status import relative_gap
@@ -60,6 +61,8 @@ class Store:
             )
         _replace(stated, text)
         self._recover()
+        # Opened once: three files opened for each run cost more than writing them.
+        self._open: dict[Path, TextIO] = {}
 
     def _recover(self) -> None:
         """Drop half-written lines and what belongs to runs that are not complete."""
@@ -80,25 +83,36 @@ class Store:
         if isinstance(outcome, BoundOutcome):
             instance, seed, _ = outcome.cell
             line = [instance, "lower bounds", seed, f"{outcome.wall_s:.3f}"]
-            _append(self.timings, _csv_line(line))
-            _append(self.lower, _csv_line([instance, seed, outcome.value, outcome.method]))
+            self._append(self.timings, _csv_line(line))
+            self._append(self.lower, _csv_line([instance, seed, outcome.value, outcome.method]))
             self._sync()
             return
         cell = outcome.cell
-        _append(self.slowdowns, _value_line(cell, outcome.slowdowns))
-        _append(self.timings, _csv_line([*cell, f"{outcome.wall_s:.3f}"]))
-        _append(self.runs, _row_line(cell, outcome.row, self._columns()))
+        self._append(self.slowdowns, _value_line(cell, outcome.slowdowns))
+        self._append(self.timings, _csv_line([*cell, f"{outcome.wall_s:.3f}"]))
+        self._append(self.runs, _row_line(cell, outcome.row, self._columns()))
         self._sync()
 
     def _sync(self) -> None:
         """Force everything to disk, but not more often than every `SYNC_S`."""
         if time.monotonic() - self._synced < SYNC_S:
             return
-        for path in (self.slowdowns, self.timings, self.lower, self.runs):
-            if path.exists():
-                with path.open("rb") as stream:
-                    os.fsync(stream.fileno())
+        for stream in self._open.values():
+            os.fsync(stream.fileno())
         self._synced = time.monotonic()
+
+    def _append(self, path: Path, line: str) -> None:
+        """Hand a line to the operating system, which keeps it if this process is killed."""
+        if path not in self._open:
+            self._open[path] = path.open("a", encoding="utf-8")
+        self._open[path].write(line)
+        self._open[path].flush()
+
+    def close(self) -> None:
+        """Close the files; they are opened again where more is added."""
+        for stream in self._open.values():
+            stream.close()
+        self._open.clear()
 
     def finish(self) -> None:
         """Sort everything, so that the order of running leaves no trace."""
@@ -196,11 +210,6 @@ def _csv_line(fields: Iterable[object]) -> str:
 def _whole_lines(path: Path) -> str:
     text = path.read_text(encoding="utf-8")
     return text[: text.rfind("\n") + 1]
-
-
-def _append(path: Path, line: str) -> None:
-    with path.open("a", encoding="utf-8") as stream:
-        stream.write(line)
 
 
 def _replace(path: Path, text: str) -> None:

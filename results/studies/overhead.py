@@ -1,6 +1,7 @@
 """What `hexsolve compare` adds to the simulations it runs, and what a second process brings.
 
-    python results/studies/overhead.py [--seeds 100] [--rounds 3] [--only share|jobs]
+    python results/studies/overhead.py [--seeds 100] [--workflows 50] [--rounds 3]
+        [--only share|jobs]
 
 A study of 2 instances × 5 policies × seeds runs into a temporary folder. `share`: in this process,
 with the time inside the simulations, in preparing workloads (drawing them; the horizons, which are
@@ -41,17 +42,17 @@ baseline: workflow-fcfs
 seeds: [{seeds}]
 instances:
   - {{name: tools, llm: llama-3.1-70b, prefill: {{a100-80: 1, h100: 1}},
-     decode: {{a100-80: 1, h100: 1}}, tp: 4, workload: tool-calling, count: 40, rate: 10.0}}
+     decode: {{a100-80: 1, h100: 1}}, tp: 4, workload: tool-calling, count: {tools}, rate: 10.0}}
   - {{name: chat, llm: llama-3.1-70b, prefill: {{a100-80: 1, h100: 1}},
-     decode: {{a100-80: 1, h100: 1}}, tp: 4, workload: chat, count: 60, rate: 1.0}}
+     decode: {{a100-80: 1, h100: 1}}, tp: 4, workload: chat, count: {chats}, rate: 1.0}}
 """
 
 
 @contextmanager
 def taken_apart() -> Iterator[dict[str, float]]:
-    """Yield the wall seconds inside `simulate`, `prepared`, `summarise`; CPU seconds as `cpu`."""
+    """Yield the wall seconds inside `simulate`, `prepared`, `measured`; CPU seconds as `cpu`."""
     spent: dict[str, float] = defaultdict(float)
-    kept = {name: getattr(cells, name) for name in ("simulate", "prepared", "summarise")}
+    kept = {name: getattr(cells, name) for name in ("simulate", "prepared", "measured")}
 
     def timed(name: str) -> Callable[..., Any]:
         def call(*arguments: Any) -> Any:
@@ -82,7 +83,7 @@ def share(path: Path, folder: Path) -> dict[str, float | int]:
         store = Store(folder, study)
         run_study(study, store, here, lambda *_: None)
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu
-    inside = spent["simulate"] + spent["prepared"] + spent["summarise"]
+    inside = spent["simulate"] + spent["prepared"] + spent["measured"]
     rows = store.rows().values()
     assert all(row["status"] == "ok" for row in rows)
     return {
@@ -92,7 +93,7 @@ def share(path: Path, folder: Path) -> dict[str, float | int]:
         "cpu_s": cpu,
         "simulate_s": spent["simulate"],
         "prepare_s": spent["prepared"],
-        "measure_s": spent["summarise"],
+        "measure_s": spent["measured"],
         "rest_s": wall - inside,
         "rest_share": wall / inside - 1.0,
         "rest_cpu_share": cpu / spent["cpu"] - 1.0,
@@ -137,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workflows", type=int, default=50, help="of a run, on average")
     parser.add_argument("--only", choices=("share", "jobs"))
     parser.add_argument("-o", "--output", type=Path, default=HERE / "runs.csv")
     options = parser.parse_args()
@@ -145,7 +147,8 @@ def main() -> None:
         root = Path(name)
         path = root / "study.yaml"
         seeds = ", ".join(str(seed) for seed in range(1, options.seeds + 1))
-        path.write_text(STUDY.format(seeds=seeds), encoding="utf-8")
+        size = {"tools": options.workflows * 4 // 5, "chats": options.workflows * 6 // 5}
+        path.write_text(STUDY.format(seeds=seeds, **size), encoding="utf-8")
         for row in measured(path, root, options):
             rows.append({key: round(value, 4) if isinstance(value, float) else value
                          for key, value in row.items()})  # fmt: skip

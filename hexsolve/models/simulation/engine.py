@@ -151,6 +151,7 @@ class Simulation:
         # Events so far, those included that something else had overtaken.
         self.handled = 0
         self.again = False
+        self.over = False
         self.live: dict[int, RevealedCall] = {}
         self.waiting: list[RevealedCall] = []
         self.record = RunRecord(self.total_calls, len(self.workflows))
@@ -195,6 +196,8 @@ class Simulation:
             return self._run(None if until_s is None else to_ticks(until_s))
 
     def _run(self, limit: int | None) -> RunRecord:
+        if self.over:
+            return self.record
         heap = self.heap
         if self.dirty or self.decide_now or self.links.touched:
             # A clone made amid an instant.
@@ -214,7 +217,9 @@ class Simulation:
             self._instant()
         if self.live:
             raise SimulationError(self._left_over())
+        self.over = True
         self.record.close(self)
+        self.view.close()
         return self.record
 
     def _instant(self) -> None:

@@ -20,6 +20,7 @@ class InstanceView:
     """One instance as its scheduler-side metrics show it."""
 
     __slots__ = ("_instance", "_simulation", "capacity", "number", "role", "spec")
+    __deletable__ = ("_simulation",)
 
     def __init__(self, simulation: "Simulation", instance: "Instance") -> None:
         self._simulation = simulation
@@ -28,6 +29,10 @@ class InstanceView:
         self.spec: SimulatedInstance = instance.spec
         self.role = instance.spec.role
         self.capacity = instance.pool.capacity
+
+    def close(self) -> None:
+        """Let go of a simulation that is over."""
+        del self._simulation
 
     @property
     def up(self) -> bool:
@@ -174,6 +179,7 @@ class ClusterView:
     """The cluster at this instant, for policies."""
 
     __slots__ = ("_simulation", "cluster", "decodes", "instances", "mixed", "prefills")
+    __deletable__ = ("_simulation",)
 
     def __init__(self, simulation: "Simulation") -> None:
         self._simulation = simulation
@@ -182,6 +188,16 @@ class ClusterView:
         self.prefills = tuple(i for i in self.instances if i.role == "prefill")
         self.decodes = tuple(i for i in self.instances if i.role == "decode")
         self.mixed = tuple(i for i in self.instances if i.role == "mixed")
+
+    def close(self) -> None:
+        """Let go of a simulation that is over; there is nothing left to look at.
+
+        The two refer to each other, and a study would keep its runs in memory until the garbage
+        collector comes round, which it rarely does (see `rare_collections`).
+        """
+        del self._simulation
+        for instance in self.instances:
+            instance.close()
 
     @property
     def now_s(self) -> float:

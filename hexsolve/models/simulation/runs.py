@@ -1,9 +1,14 @@
-"""What a KV pool holds of one workflow: runs of tokens, and the active calls that pin them."""
+"""What a KV pool holds of one workflow: runs of tokens, and the active calls that pin them.
+
+Runs and holds are chains. They are not declared acyclic, though they are: where more than 50
+objects go at once, each the last reference to the next, mypyc (1.20) lets CPython queue them up in
+the header for the garbage collector, which objects of acyclic classes do not have. That overwrites
+memory of others.
+"""
 
 from mypy_extensions import mypyc_attr
 
 
-@mypyc_attr(acyclic=True)
 class TokenRun:
     """Present tokens `low`…`end` of the path of call (or root text) `tip`.
 
@@ -109,7 +114,6 @@ class TokenRun:
         self.newer = kept
 
 
-@mypyc_attr(acyclic=True)
 class Hold:
     """An active call, how many tokens of its path it pins, and the run of the last of them."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hexsolve.cli.instance_freeze import freeze
 from hexsolve.cli.instance_generate import generate
 from hexsolve.cli.instance_import import import_trace
 from hexsolve.models.errors import InputError
@@ -17,6 +18,7 @@ def instance() -> None:
     """Make, import, show and validate the instance files that `hexsolve plan` reads."""
 
 
+instance.add_command(freeze)
 instance.add_command(generate)
 instance.add_command(import_trace)
 

@@ -11,7 +11,7 @@ import click
 from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import counting
-from hexsolve.cli.run_length import MOST_WORKFLOWS, short_run
+from hexsolve.cli.run_length import short_run
 from hexsolve.cli.simulate_input import (
     Wanted,
     absence,
@@ -23,44 +23,16 @@ from hexsolve.cli.simulate_input import (
 )
 from hexsolve.cli.simulate_output import close_epochs, event_log, open_output, unwritable
 from hexsolve.cli.simulate_screen import show_summary
+from hexsolve.cli.workload_options import workload_options
 from hexsolve.models.errors import InputError
 
 if TYPE_CHECKING:
     from hexsolve.models.plan import Plan
     from hexsolve.models.simulation.trace import EventLog
 
-WORKFLOWS = click.IntRange(1, MOST_WORKFLOWS)
-
 
 @click.command("simulate", epilog="Example: hexsolve simulate --policy workflow-fcfs -n 500")
-@click.argument("plan_or_instance", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "--instance",
-    type=click.Path(path_type=Path),
-    help="The instance that PLAN_OR_INSTANCE, an answer of `hexsolve plan`, was made for.",
-)
-@click.option(
-    "--workload",
-    default="classes",
-    show_default=True,
-    metavar="NAME|FILE",
-    help="classes: those of the instance; a generator's name; a workflow file or a trace.",
-)
-@click.option(
-    "-n",
-    "--workflows",
-    "count",
-    type=WORKFLOWS,
-    help="How many. Left out: as many as arrive in 20 times what the slowest class takes, at "
-    "least 200, at most about 20,000 calls; of a file, all.",
-)
-@click.option("--rate", type=FiniteFloat(min=1e-9, max=1e9), help="Workflows/s.")
-@click.option(
-    "--cv",
-    type=FiniteFloat(min=1e-9, max=1e9),
-    help="Coefficient of variation of the gaps between arrivals; 1 = Poisson. Left out: as the "
-    "instance's burstiness says for its own classes, else 1.",
-)
+@workload_options
 @click.option(
     "--policy",
     default="workflow-fcfs",
@@ -91,7 +63,6 @@ WORKFLOWS = click.IntRange(1, MOST_WORKFLOWS)
     show_default=True,
     help="Output lengths: oracle, class-mean, class-pNN, noise-SIGMA.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
     "--horizons/--no-horizons",
     default=True,

@@ -83,7 +83,7 @@ def jobs(seeds: int) -> Iterator[tuple[Setting, str, int]]:
     traces = [each for each in TRACE_SETTINGS if (DATA / TRACES[each.workload]).exists()]
     if not traces:
         print("the traces are absent (HEXSOLVE_DATA): their settings are left out", file=sys.stderr)
-    for policies, settings in ((FIRST, short + traces + long), (OTHERS, short + long)):
+    for policies, settings in ((FIRST, short + traces + long), (OTHERS, short + traces + long)):
         for seed in range(1, seeds + 1):
             for setting in settings:
                 for policy in policies:

@@ -45,8 +45,8 @@ BANDS = tuple(LIMITS)
 SEARCHED = ("xs", "s", "m")
 """Bands whose schedules are searched; of the others only the bounds of the simulator are."""
 
-WORKERS = 1
-"""Threads of CP-SAT; a second one proves no more in the same CPU time."""
+WORKERS = 2
+"""Threads: up to 220 calls one looks for schedules and one proves; beyond, both are CP-SAT's."""
 
 OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.25, 0.5
 """Time for the optimistic model and for all other bounds of an instance, per nominal second."""

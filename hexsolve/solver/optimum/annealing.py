@@ -7,9 +7,10 @@ import numpy as np
 
 from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
+from hexsolve.solver.optimum.clock import never
 from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.placing import ANY, place_all
-from hexsolve.solver.optimum.start import Incumbent, never
+from hexsolve.solver.optimum.start import Incumbent
 
 SHARPNESS = 60.0
 """How much more the worst workflow counts than those close to it; per unit of relative slowdown."""

@@ -33,11 +33,17 @@ class SearchOptions:
     stop: Callable[[], bool] | None = None
 
 
+def never() -> bool:
+    """Return False."""
+    return False
+
+
 class Clock:
-    """Deals out what is left of the time limit."""
+    """Deals out what is left of the time limit, and threads: `workers` of them."""
 
     def __init__(self, options: SearchOptions) -> None:
         self.options = options
+        self.workers = options.workers
         self._started = time.perf_counter()
         self._worked = 0.0
         self._asked = 0
@@ -61,17 +67,28 @@ class Clock:
             return 0.0
         return max(0.0, self.options.time_limit_s - self.spent_s)
 
-    def effort(self, seconds: float) -> Effort:
-        """Return the effort of a run of CP-SAT of at most `seconds`; each has its own seed."""
+    def effort(
+        self, seconds: float, workers: int | None = None, stop: Callable[[], bool] = never
+    ) -> Effort:
+        """Return the effort of a run of CP-SAT of at most `seconds`; each has its own seed.
+
+        Parameters
+        ----------
+        seconds : float
+        workers : int, optional
+            Left out: those of the clock.
+        stop : callable, optional
+            Asked whether to stop besides that of the options.
+        """
         self._asked += 1
         seconds = min(seconds, self.left_s)
         options = self.options
+        workers = workers or self.workers
         seed = options.seed * 1009 + self._asked
+        work = None
         if options.deterministic:
-            return Effort(
-                float("inf"), seconds * WORK_PER_SECOND, options.workers, seed, options.stop
-            )
-        return Effort(seconds, None, options.workers, seed, options.stop)
+            seconds, work = float("inf"), seconds * WORK_PER_SECOND
+        return Effort(seconds, work, workers, seed, lambda: self.stopped or stop())
 
     def charge(self, reply: Reply) -> None:
         """Count the work of a run of CP-SAT."""

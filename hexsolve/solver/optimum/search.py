@@ -8,15 +8,19 @@ import numpy as np
 from hexsolve.models.status import OPTIMALITY_TOLERANCE
 from hexsolve.solver.optimum.annealing import Annealer
 from hexsolve.solver.optimum.clock import Clock
-from hexsolve.solver.optimum.cpsat.model import ask
+from hexsolve.solver.optimum.cpsat.model import Reply, ask
 from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.neighbourhoods import SECONDS, improve_once
+from hexsolve.solver.optimum.prover import Prover, State
 from hexsolve.solver.optimum.relaxation import relaxation_bound
 from hexsolve.solver.optimum.start import Incumbent
 from hexsolve.solver.optimum.timetable import Placed
 
 WHOLE = 220
-"""Calls up to which α is minimised over the whole model; beyond, neighbourhoods are searched."""
+"""Calls up to which α is minimised over the whole model; beyond, only neighbourhoods are."""
+
+LAST_SHARE = 0.2
+"""Part of the time limit that a test for a schedule better by a tick may take."""
 
 NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
@@ -26,6 +30,10 @@ LARGEST = 10_000
 
 RARELY = 5
 """After how many tests without an answer in a row they become rare, one in so many turns."""
+
+CLIMBING, SMALL_GROWTH, GROWTH = 2.0, 1.5, 1.2
+"""Time of a climb over that of a test; how much longer the next turn is up to `WHOLE` calls, where
+what a climb has learned is lost in its end, and beyond."""
 
 BOUNDS_SHARE = 0.1
 """Part of the time limit that the preemptive relaxation may take."""
@@ -76,8 +84,10 @@ class Search:
         self._annealer = Annealer(self.best, clock.options.seed, lambda: clock.stopped)
         self.tests = 0
         self._building_s = {"all": 0.0, "neighbourhood": 0.0}
-        self._rounds = self._turns = self._unanswered = 0
+        self.small = len(self.problem.calls) <= WHOLE
+        self._rounds = self._turns = self._unanswered = self._climbs = 0
         self._report = report
+        self._prover: Prover | None = None
 
     def run(self) -> Found:
         """Return what the time limit allows."""
@@ -92,19 +102,16 @@ class Search:
             if not self.closed:
                 self._anneal(FIRST_SHARE / FIRST_RUNS * limit)
                 self._tell()
-        step, share = max(0.5, limit / 60.0), 0.5
-        while not self.closed and self.clock.left_s > 0.05:
-            gap = 1.0 - self.bound / self.best.value
-            if len(self.problem.calls) <= WHOLE and gap < NEAR:
-                self._minimise(4.0 * step)
-            else:
-                if self._unanswered < RARELY or self._turns % RARELY == 0:
-                    share = self._bisect(step, share)
-                if not self.closed:
-                    self._improve(step)
-            self._turns += 1
-            step *= 1.2
-            self._tell()
+        step = max(0.5, limit / 60.0)
+        options = self.clock.options
+        if self.small and options.workers > 1 and not options.deterministic and not self.closed:
+            self.state = State(self.best.value, self.best.timetable, self.bound)
+            self._prover = Prover(self.windows, self.clock, lambda: self.state)
+            with self._prover:
+                self._take_turns(step)
+            self._collect()
+        else:
+            self._take_turns(step)
         return Found(
             self.best.timetable,
             self.best.value,
@@ -114,6 +121,33 @@ class Search:
             self.clock.spent_s,
             self.tests,
         )
+
+    def _take_turns(self, step: float) -> None:
+        """Test, climb and improve in turns of `step` seconds, which become longer."""
+        share = 0.5
+        while not self.closed and self.clock.left_s > 0.05:
+            gap = 1.0 - self.bound / self.best.value
+            climbs = self.small and self._prover is None
+            if climbs and gap < NEAR:
+                self._climb(4.0 * step)
+            else:
+                if self._unanswered < RARELY or self._turns % RARELY == 0:
+                    share = self._bisect(step, share)
+                if climbs and not self.closed:
+                    self._climb(CLIMBING * step)
+                if not self.closed:
+                    self._improve(step)
+            self._collect()
+            self._turns += 1
+            step *= SMALL_GROWTH if self.small else GROWTH
+            self._tell()
+
+    def _collect(self) -> None:
+        """Take what the prover found, and let it know what is known."""
+        if self._prover is not None:
+            for reply in self._prover.replies():
+                self._take(reply)
+            self.state = State(self.best.value, self.best.timetable, self.bound)
 
     @property
     def closed(self) -> bool:
@@ -131,20 +165,22 @@ class Search:
     def _bisect(self, seconds: float, share: float) -> float:
         """Test an α between bound and incumbent; return where to test next, as a share."""
         alpha = self.bound + share * (self.best.value - self.bound)
-        outcome = self._test(alpha, False, seconds)
+        outcome = self._test(alpha, seconds, linear=self._turns % 2 == 1)
         self._unanswered = self._unanswered + 1 if outcome is None else 0
         if outcome is None:
             # Nearer to the bound the windows are tighter, and the answer comes sooner.
             return max(share / 2.0, 1.0 / 64.0)
         return min(0.5, share * 2.0) if not outcome else 0.5
 
-    def _test(self, alpha: float, strict: bool, seconds: float) -> bool | None:
+    def _test(
+        self, alpha: float, seconds: float, linear: bool, strict: bool = False
+    ) -> bool | None:
         """Return whether a schedule keeps α, or None; move incumbent or bound accordingly."""
         scope = Scope(self.windows, alpha, strict)
         if not scope.hopeless and (scope.choices > LARGEST or not self._in_time("all")):
             return None
         began, effort = self.clock.spent_s, self.clock.effort(seconds)
-        reply = ask(scope, effort, self.best.timetable)
+        reply = ask(scope, effort, self.best.timetable, linear=linear)
         self._built("all", began + effort.seconds)
         self.clock.charge(reply)
         self.tests += 1
@@ -156,24 +192,35 @@ class Search:
             return False
         return None
 
-    def _minimise(self, seconds: float) -> None:
-        """Minimise α over the whole model; close the gap by a test of what is strictly better."""
+    def _climb(self, seconds: float) -> None:
+        """Minimise α over the whole model from below, by one way after the other."""
+        self._minimise(seconds, self._climbs)
+        self._climbs += 1
+
+    def _minimise(self, seconds: float, ascent: int | None = None) -> None:
+        """Minimise α over the whole model."""
         scope = Scope(self.windows, self.best.value)
         effort = self.clock.effort(seconds)
-        reply = ask(scope, effort, self.best.timetable, minimise_from=self.bound)
+        reply = ask(scope, effort, self.best.timetable, self.bound, ascent=ascent)
         self.clock.charge(reply)
+        self._take(reply)
+
+    def _take(self, reply: Reply) -> None:
+        """Count in what a minimisation found; close the gap by a test of what is better still."""
         self.tests += 1
         if reply.placed is not None:
             self.best.complete(reply.placed, "CP-SAT")
         if np.isfinite(reply.bound):
             self._raise_bound(min(reply.bound, self.best.value), "CP-SAT")
-        if not self.closed and reply.optimal:
-            # What is left is the rounding of α in the objective.
-            self._test(self.best.value, True, seconds)
+        for linear in (False, True):
+            if reply.optimal and not self.closed and self.clock.left_s > 0.05:
+                # What is left is the rounding of α in the objective.
+                seconds = LAST_SHARE * self.clock.options.time_limit_s
+                self._test(self.best.value, seconds, linear, strict=True)
 
     def _improve(self, seconds: float) -> None:
         """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
-        small = len(self.problem.calls) <= WHOLE
+        small = self.small
         self._anneal(0.5 * seconds if small else seconds)
         self._rounds += 1
         if small and not self.closed and self._rounds % 3 == 0:
@@ -185,6 +232,7 @@ class Search:
             self._built("neighbourhood", began + SECONDS)
             self.tests += 1
             self.clock.charge(reply)
+            self._collect()
 
     def _in_time(self, model: str) -> bool:
         """Return whether there is time to build such a model and look at it."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from hexsolve.solver.optimum.clock import never
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.timetable import Placed, kept, value
 from hexsolve.solver.optimum.windows import Windows
@@ -80,11 +81,6 @@ def arrival_keys(windows: Windows) -> list[float]:
     """Return workflow-FCFS: the arrival of each call's workflow, then its position."""
     problem = windows.problem
     return [problem.arrival_s[call.workflow] + 1e-9 * c for c, call in enumerate(problem.calls)]
-
-
-def never() -> bool:
-    """Return False: what has no limit is never enough."""
-    return False
 
 
 def first_schedules(incumbent: Incumbent, enough: Callable[[], bool] = never) -> None:

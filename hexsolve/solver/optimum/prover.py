@@ -1,0 +1,85 @@
+"""A second thread that raises the bound while the first one looks for schedules."""
+
+from collections.abc import Callable, Iterator
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import NamedTuple
+
+from hexsolve.solver.optimum.clock import Clock
+from hexsolve.solver.optimum.cpsat.model import Reply, ask
+from hexsolve.solver.optimum.cpsat.scope import Scope
+from hexsolve.solver.optimum.timetable import Timetable
+from hexsolve.solver.optimum.windows import Windows
+
+FIRST_S = 2.0
+"""Seconds of the first climb; each one has twice as many as the one before."""
+
+
+class State(NamedTuple):
+    """What is known: the best schedule with its value, and a bound."""
+
+    value: float
+    timetable: Timetable
+    bound: float
+
+
+class Prover:
+    """Climbs from the bound towards the best value (see `Ascent`), again and again.
+
+    Each climb starts from what is known by then and takes the next way up. CP-SAT leaves Python
+    alone while it works, so that a thread has a core of its own. Leave it by ``with``.
+
+    Parameters
+    ----------
+    windows : Windows
+    clock : Clock
+        With at least two workers, of which this takes half.
+    state : callable
+        Returns what is known; called from the thread.
+    """
+
+    def __init__(self, windows: Windows, clock: Clock, state: Callable[[], State]) -> None:
+        self._windows, self._clock, self._state = windows, clock, state
+        self._replies: SimpleQueue[Reply | BaseException] = SimpleQueue()
+        self._ended = Event()
+        self._workers = clock.workers // 2
+        self._thread = Thread(target=self._run, name="prover", daemon=True)
+
+    def __enter__(self) -> "Prover":
+        self._clock.workers -= self._workers
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._clock.workers += self._workers
+
+    def replies(self) -> Iterator[Reply]:
+        """Yield what came since the last time; raise what went wrong."""
+        while True:
+            try:
+                reply = self._replies.get_nowait()
+            except Empty:
+                return
+            if isinstance(reply, BaseException):
+                raise reply
+            yield reply
+
+    def _run(self) -> None:
+        try:
+            self._climb()
+        except BaseException as error:
+            self._replies.put(error)
+
+    def _climb(self) -> None:
+        seconds, turn = FIRST_S, 0
+        while not self._ended.is_set() and self._clock.left_s > 0.05:
+            value, timetable, bound = self._state()
+            effort = self._clock.effort(seconds, self._workers, self._ended.is_set)
+            reply = ask(Scope(self._windows, value), effort, timetable, bound, ascent=turn)
+            self._replies.put(reply)
+            if reply.optimal:
+                # What is left is less than the objective's unit: a test, not a climb.
+                return
+            seconds, turn = 2.0 * seconds, turn + 1

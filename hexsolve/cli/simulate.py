@@ -47,6 +47,12 @@ if TYPE_CHECKING:
     help="What an epoch of rolling-cpsat may take.",
 )
 @click.option(
+    "--epoch-s",
+    type=FiniteFloat(min=0.001, max=1e6),
+    help="Let rolling-cpsat plan at least this often, s. Left out: only where calls become ready "
+    "or complete.",
+)
+@click.option(
     "--real-time",
     is_flag=True,
     help="Measure that budget in real time, CP-SAT in its own process; reruns then differ.",
@@ -86,6 +92,7 @@ def simulate(
     cv: float | None,
     policy: str,
     budget_ms: float,
+    epoch_s: float | None,
     real_time: bool,
     epoch_log: Path | None,
     predictor: str,
@@ -117,8 +124,9 @@ def simulate(
     check_policy(policy)
     for output in (record, trace, epoch_log):
         check_output(output)
-    if epoch_log is not None and policy != "rolling-cpsat":
-        raise InputError("is for --policy rolling-cpsat", field="--epoch-log")
+    for field, given in (("--epoch-log", epoch_log), ("--epoch-s", epoch_s)):
+        if given is not None and policy != "rolling-cpsat":
+            raise InputError("is for --policy rolling-cpsat", field=field)
     if record is not None and record.suffix == ".parquet":
         # Before the work, not after it.
         check_pyarrow()
@@ -138,7 +146,9 @@ def simulate(
         if drawn.absent:
             every = sum(each.rate_per_s for each in problem.workload.classes)
             click.echo(f"warning: {absence(drawn.absent, every)}", err=True)
-    rolling = RollingOptions(budget_ms=budget_ms, deterministic=not real_time, seed=seed)
+    rolling = RollingOptions(
+        budget_ms=budget_ms, epoch_s=epoch_s, deterministic=not real_time, seed=seed
+    )
     chosen = make_policy(policy, PolicyOptions(plan, seed, rolling))
     started = time.perf_counter()
     with ExitStack() as stack:

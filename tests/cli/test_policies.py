@@ -43,6 +43,14 @@ def test_the_planner_logs_its_epochs_and_repeats(answer, tmp_path):
     assert one["planner"]["epochs"] == len(rows)
 
 
+def test_epochs_come_at_least_so_often(answer):
+    common = ("simulate", answer, "--workload", "tool-calling", "-n", "20", "--rate", "40")
+    command = (*common, "--policy", "rolling-cpsat", "--budget-ms", "5", "--json")
+    seldom = json.loads(invoke(*command).stdout)
+    often = json.loads(invoke(*command, "--epoch-s", "0.002").stdout)
+    assert often["planner"]["epochs"] > seldom["planner"]["epochs"] > 0
+
+
 def test_combined_policies_run(answer):
     command = ("simulate", answer, "-n", "10", "--policy", "atlas+earliest-completion", "--json")
     assert json.loads(invoke(*command).stdout)["policy"] == "atlas+earliest-completion"
@@ -51,3 +59,5 @@ def test_combined_policies_run(answer):
 def test_an_epoch_log_needs_epochs(answer, tmp_path):
     with pytest.raises(InputError, match="rolling-cpsat"):
         invoke("simulate", answer, "--epoch-log", str(tmp_path / "log"))
+    with pytest.raises(InputError, match="--epoch-s"):
+        invoke("simulate", answer, "--epoch-s", "1")

@@ -32,6 +32,7 @@ BAR = 24
 @solver_options.time_limit(default=60.0, per="each plan")
 @solver_options.gap(default=1e-2)
 @solver_options.threads()
+@solver_options.grid()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 @click.pass_context
 def pareto(
@@ -41,6 +42,7 @@ def pareto(
     time_limit: float,
     gap: float,
     threads: int,
+    grid: int,
     as_json: bool,
 ) -> None:
     """Show the least cost at every SLO scale, from any to the tightest possible.
@@ -56,7 +58,7 @@ def pareto(
     console = Console(stderr=True)
     found: list[ParetoPoint] = []
     with stopping_on_interrupt() as stop, console.status("cheapest plan") as status:
-        budget = Budget(time_s=time_limit, gap=gap, threads=threads, stop=stop)
+        budget = Budget(time_s=time_limit, gap=gap, threads=threads, stop=stop, grid=grid)
         for point in pareto_front(problem, points, budget):
             found.append(point)
             status.update(f"{len(found)} of {points} plans")

@@ -47,6 +47,7 @@ INSTEAD = "in place of the instance's"
     help="cbc and scip are for cross-checks and slower.",
 )
 @solver_options.threads()
+@solver_options.grid()
 @click.option(
     "--slo-scale",
     type=SCALE,
@@ -91,6 +92,7 @@ def plan(
     gap: float,
     solver: str,
     threads: int,
+    grid: int,
     slo_scale: float | None,
     load: float | None,
     budget_per_hour: float | None,
@@ -124,14 +126,14 @@ def plan(
     overrides = Overrides(slo_scale=slo_scale, load=load, budget_per_hour=budget_per_hour)
     problem = overrides.applied(load_problem(instance))
     if export_model is not None:
-        _export(problem, objective, export_model)
+        _export(problem, objective, grid, export_model)
         click.echo(f"wrote {export_model}", err=True)
         return
     with (
         stopping_on_interrupt() as stop,
         solving(f"planning {problem.name}", objective) as report,
     ):
-        budget = Budget(time_s=time_limit, gap=gap, threads=threads, on_progress=report, stop=stop)
+        budget = Budget(time_limit, gap, threads, on_progress=report, stop=stop, grid=grid)
         made = overrides.recorded(answer(problem, objective, budget, solver, what_if))
     if simulated and made.plan is not None:
         from hexsolve.cli.plan_simulated import simulate_plan
@@ -157,7 +159,7 @@ def plan(
         ctx.exit(NOTHING_FOUND)
 
 
-def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:
+def _export(problem: PlanningProblem, objective: Objective, grid: int, path: Path) -> None:
     """Write the MILP in the format of the suffix; .mps minimises the negated load.
 
     Raises
@@ -172,7 +174,7 @@ def _export(problem: PlanningProblem, objective: Objective, path: Path) -> None:
     suffix = path.suffix.lower()
     if suffix not in (".lp", ".mps"):
         raise InputError(f"has suffix {suffix!r}; allowed: .lp, .mps", source=str(path))
-    model = make_task(problem, objective).formulation().model
+    model = make_task(problem, objective, grid).formulation().model
     try:
         if suffix == ".lp":
             model.writeLP(str(path))

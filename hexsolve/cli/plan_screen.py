@@ -238,7 +238,9 @@ def _show_failure(answer: Answer, console: Console) -> None:
         return
     console.print(Text(f"infeasible: {answer.bottleneck}"), soft_wrap=True)
     console.print(
-        "proven for the grid of operating points; see docs/planning-model.md", style="dim"
+        "proven for the grid of operating points (--grid 4: a finer one); see "
+        "docs/planning-model.md",
+        style="dim",
     )
     if answer.changes:
         console.print("Each of these alone would make it feasible:")

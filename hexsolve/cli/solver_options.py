@@ -32,6 +32,18 @@ def gap(default: float) -> Decorator:
     )
 
 
+def grid() -> Decorator:
+    """Return ``--grid``: how fine the grid of operating points is."""
+    return click.option(
+        "--grid",
+        type=click.IntRange(1, 8),
+        default=1,
+        show_default=True,
+        help="How fine the grid of operating points is that plans and bounds are about; each step "
+        "takes longer.",
+    )
+
+
 def threads() -> Decorator:
     """Return ``--threads``: solver threads; 1 repeats exactly."""
     return click.option(

@@ -44,6 +44,9 @@ class Budget:
         Whether to look for solutions by other means than branching (HiGHS only).
     stop : callable, optional
         Asked now and then whether to stop with what there is (HiGHS's MILPs only).
+    grid : int
+        Operating points of a placement per one of the usual grid: how much of the time goes into a
+        finer model.
     """
 
     time_s: float = 60.0
@@ -55,6 +58,7 @@ class Budget:
     enough_s: float | None = None
     heuristics: bool = True
     stop: Callable[[], bool] | None = None
+    grid: int = 1
     started: float = field(default_factory=time.perf_counter)
 
     @property

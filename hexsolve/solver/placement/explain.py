@@ -163,7 +163,7 @@ def exact_gains(solution: Solution, budget: Budget) -> tuple[Gain, ...]:
 
 def _fresh(budget: Budget) -> Budget:
     """Return the same budget with its clock started now and without progress."""
-    return Budget(time_s=budget.time_s, gap=budget.gap, threads=budget.threads)
+    return Budget(time_s=budget.time_s, gap=budget.gap, threads=budget.threads, grid=budget.grid)
 
 
 def extrapolations(plan: Plan, task: Task) -> tuple[str, ...]:

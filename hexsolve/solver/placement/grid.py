@@ -1,7 +1,8 @@
 """Operating points worth considering for each engine and role."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,6 +32,7 @@ def candidate_groups(
     traffic: Traffic,
     load: float | None = None,
     ignore: frozenset[str] = frozenset(),
+    density: int = 1,
 ) -> list[Candidate]:
     """Return all undominated candidates of a problem, in a fixed order, with keys set.
 
@@ -41,6 +43,8 @@ def candidate_groups(
         The load to be served, where it is given: it spares points made for more.
     ignore : frozenset of str
         Constraint groups left out: ``ttft``, ``tpot``, ``kv``, ``link``.
+    density : int
+        Points of this grid per interval of the usual one, which it contains.
 
     Notes
     -----
@@ -52,7 +56,7 @@ def candidate_groups(
     found: list[Candidate] = []
     for engine in buildable(problem):
         for role in problem.roles:
-            points = _points(rules, engine, role)
+            points = _points(rules, engine, role, density)
             made = [rules.at(engine, role, point) for point in points]
             found.extend(without_dominated([c for c in made if c is not None], most))
     return numbered(found)
@@ -63,15 +67,42 @@ def numbered(candidates: list[Candidate]) -> list[Candidate]:
     return [replace(candidate, key=f"g{index}") for index, candidate in enumerate(candidates)]
 
 
-def _points(rules: GroupRules, engine: EnginePerformance, role: Role) -> Iterator[OperatingPoint]:
+def _points(
+    rules: GroupRules, engine: EnginePerformance, role: Role, density: int
+) -> Iterator[OperatingPoint]:
     if role == "decode":
-        yield from _decode_points(rules, engine)
+        yield from _decode_points(rules, engine, density)
         return
     for share in _burst_shares(rules, engine):
         if role == "prefill":
-            yield from _prefill_points(rules, engine, share)
+            yield from _prefill_points(rules, engine, share, density)
         else:
-            yield from _mixed_points(rules, engine, share)
+            yield from _mixed_points(rules, engine, share, density)
+
+
+def _denser(values: Sequence[float], density: int) -> list[float]:
+    """Return the values, and between neighbours `density` − 1 more at equal ratios."""
+    between = [
+        low * (high / low) ** (step / density)
+        for low, high in pairwise(values)
+        for step in range(1, density)
+    ]
+    return sorted([*values, *between])
+
+
+def _denser_counts(values: Sequence[int], density: int) -> list[int]:
+    """Return the same of whole numbers."""
+    return sorted({round(value) for value in _denser(values, density)})
+
+
+def _denser_levels(values: Sequence[float], density: int) -> list[float]:
+    """Return utilisations, and more of them between, at equal ratios of the time that is left."""
+    between = [
+        1.0 - (1.0 - low) * ((1.0 - high) / (1.0 - low)) ** (step / density)
+        for low, high in pairwise(values)
+        for step in range(1, density)
+    ]
+    return sorted([*values, *between])
 
 
 def _burst_shares(rules: GroupRules, engine: EnginePerformance) -> list[float]:
@@ -88,17 +119,17 @@ def _burst_shares(rules: GroupRules, engine: EnginePerformance) -> list[float]:
 
 
 def _prefill_points(
-    rules: GroupRules, engine: EnginePerformance, share: float
+    rules: GroupRules, engine: EnginePerformance, share: float, density: int
 ) -> Iterator[OperatingPoint]:
     seconds = rules.prefill_seconds(engine)
     busy = seconds / engine.pp
-    waits = _waits(rules, busy, share, PREFILL_UTILISATION)
+    waits = _waits(rules, busy, share, _denser_levels(PREFILL_UTILISATION, density))
     slack = rules.traffic.ttft_limit - seconds - met(rules.traffic, share) * busy / 2.0
     for wait in _sorted_unique([*waits, *slack[np.isfinite(slack) & (slack > 0)]]):
         yield SingleCalls(wait_s=wait, burst_share=share)
     fixed = rules.fixed_seconds(engine)
     if fixed > 0:
-        for factor in CYCLES_PER_FIXED_TIME:
+        for factor in _denser(CYCLES_PER_FIXED_TIME, density):
             wait = _cycle_wait(rules, engine, factor * fixed, share)
             if wait > 0.0:
                 yield BatchCycle(cycle_s=factor * fixed, wait_s=wait, burst_share=share)
@@ -116,12 +147,14 @@ def _cycle_wait(
     return rules.cycle_excess(engine, cycle) * variation
 
 
-def _decode_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[OperatingPoint]:
+def _decode_points(
+    rules: GroupRules, engine: EnginePerformance, density: int
+) -> Iterator[OperatingPoint]:
     traffic = rules.traffic
     context = _mean_context(traffic)
     steps = {
         engine.decode.step_seconds(batch, batch * context): float(batch)
-        for batch in BATCH_SIZES
+        for batch in _denser_counts(BATCH_SIZES, density)
         if batch <= rules.assumptions.max_batch
     }
     for limit in _finite(traffic.tpot_limit):
@@ -131,14 +164,14 @@ def _decode_points(rules: GroupRules, engine: EnginePerformance) -> Iterator[Ope
 
 
 def _mixed_points(
-    rules: GroupRules, engine: EnginePerformance, burst_share: float
+    rules: GroupRules, engine: EnginePerformance, burst_share: float, density: int
 ) -> Iterator[OperatingPoint]:
     traffic = rules.traffic
     context = _mean_context(traffic)
-    for share in MIXED_PREFILL_SHARE:
+    for share in _denser(MIXED_PREFILL_SHARE, density):
         steps = {
             engine.mixed.step_seconds(batch, batch * context, 0, 0): float(batch)
-            for batch in MIXED_BATCH_SIZES
+            for batch in _denser_counts(MIXED_BATCH_SIZES, density)
             if batch <= rules.assumptions.max_batch
         }
         for limit in _finite(traffic.tpot_limit):
@@ -175,7 +208,7 @@ def _mixed_waits(
 
 
 def _waits(
-    rules: GroupRules, busy: Vector, burst_share: float, utilisations: tuple[float, ...]
+    rules: GroupRules, busy: Vector, burst_share: float, utilisations: Sequence[float]
 ) -> list[float]:
     """Return Pollaczek–Khinchine waits of the average mix at given utilisations, s."""
     rate = rules.traffic.rate

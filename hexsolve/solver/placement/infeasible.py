@@ -80,7 +80,7 @@ def _solved(
     variation = variation or Variation()
     traffic = Traffic.of(problem)
     load = None if objective == "load" else problem.load
-    candidates = candidate_groups(problem, traffic, load, variation.ignore)
+    candidates = candidate_groups(problem, traffic, load, variation.ignore, budget.grid)
     task = Task(problem, traffic, candidates, objective, variation)
     # Each question gets a share of the time, so that one hard one does not silence the others.
     time_s = min(budget.left_s, budget.time_s / SLICES)

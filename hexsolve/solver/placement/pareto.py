@@ -71,4 +71,10 @@ def _solved(problem: PlanningProblem, scale: float | None, budget: Budget) -> So
 
 def _fresh(budget: Budget) -> Budget:
     """Return the same limits with the clock started now."""
-    return Budget(time_s=budget.time_s, gap=budget.gap, threads=budget.threads, stop=budget.stop)
+    return Budget(
+        time_s=budget.time_s,
+        gap=budget.gap,
+        threads=budget.threads,
+        stop=budget.stop,
+        grid=budget.grid,
+    )

@@ -132,7 +132,7 @@ def possible_gains(gains: tuple[Gain, ...], solution: Solution) -> tuple[Gain, .
 
 
 def _failure(problem: PlanningProblem, budget: Budget) -> dict[str, object]:
-    fresh = Budget(time_s=max(budget.time_s, 30.0), threads=budget.threads)
+    fresh = Budget(time_s=max(budget.time_s, 30.0), threads=budget.threads, grid=budget.grid)
     diagnosis = diagnose(problem, fresh)
     return {
         "bottleneck": diagnosis.text(),

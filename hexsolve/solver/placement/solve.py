@@ -37,7 +37,7 @@ class Solution:
     found: Found
 
 
-def make_task(problem: PlanningProblem, objective: Objective) -> Task:
+def make_task(problem: PlanningProblem, objective: Objective, density: int = 1) -> Task:
     """Return the task of planning a problem: its traffic and all candidate groups.
 
     Raises
@@ -50,7 +50,8 @@ def make_task(problem: PlanningProblem, objective: Objective) -> Task:
         if math.isinf(call_seconds(problem, call)):
             raise InputError(_unservable(problem, workflow, call))
     load = None if objective == "load" else problem.load
-    return Task(problem, traffic, candidate_groups(problem, traffic, load), objective)
+    candidates = candidate_groups(problem, traffic, load, density=density)
+    return Task(problem, traffic, candidates, objective)
 
 
 def _unservable(problem: PlanningProblem, workflow: WorkflowClass, call: CallClass) -> str:
@@ -94,7 +95,7 @@ def solve(
     """
     budget = budget or Budget()
     started = time.perf_counter()
-    task = make_task(problem, objective)
+    task = make_task(problem, objective, budget.grid)
     found = search(task, budget, solver)
     plan = None
     if found.run.objective is not None:

@@ -1,5 +1,6 @@
 """``hexsolve optimum``: the best schedule with everything known, and how good it could be."""
 
+import os
 import time
 from pathlib import Path
 from typing import get_args
@@ -33,9 +34,8 @@ from hexsolve.models.status import Limit
 @click.option(
     "--workers",
     type=click.IntRange(min=1, max=64),
-    default=1,
-    show_default=True,
-    help="Threads of CP-SAT.",
+    help="Threads; with two or more, half of them raise the bound while the others look for "
+    "schedules. Left out: 2 where there are two cores, but 1 with --deterministic.",
 )
 @click.option(
     "--seed",
@@ -72,7 +72,7 @@ def optimum(
     instance: str,
     objective: ScheduleObjective,
     time_limit: float,
-    workers: int,
+    workers: int | None,
     seed: int,
     deterministic: bool,
     times: str,
@@ -91,6 +91,8 @@ def optimum(
     from hexsolve.solver.optimum.clock import SearchOptions
 
     check_output(output, Path(instance))
+    if workers is None:
+        workers = 1 if deterministic else min(2, os.cpu_count() or 1)
     loaded = load_scheduling_instance(instance)
     chosen = None
     if times == "optimistic" or decode_batch is not None or grid_ms != 1.0:

@@ -126,8 +126,8 @@ def plan(
     overrides = Overrides(slo_scale=slo_scale, load=load, budget_per_hour=budget_per_hour)
     problem = overrides.applied(load_problem(instance))
     if export_model is not None:
-        _export(problem, objective, grid, export_model)
-        click.echo(f"wrote {export_model}", err=True)
+        unit = _export(problem, objective, grid, export_model)
+        click.echo(f"wrote {export_model}; load and flows are multiples of {unit:.9g}", err=True)
         return
     with (
         stopping_on_interrupt() as stop,
@@ -159,8 +159,10 @@ def plan(
         ctx.exit(NOTHING_FOUND)
 
 
-def _export(problem: PlanningProblem, objective: Objective, grid: int, path: Path) -> None:
+def _export(problem: PlanningProblem, objective: Objective, grid: int, path: Path) -> float:
     """Write the MILP in the format of the suffix; .mps minimises the negated load.
+
+    Returns what its load and flows are multiples of (`Formulation.unit`).
 
     Raises
     ------
@@ -174,7 +176,8 @@ def _export(problem: PlanningProblem, objective: Objective, grid: int, path: Pat
     suffix = path.suffix.lower()
     if suffix not in (".lp", ".mps"):
         raise InputError(f"has suffix {suffix!r}; allowed: .lp, .mps", source=str(path))
-    model = make_task(problem, objective, grid).formulation().model
+    formulation = make_task(problem, objective, grid).formulation()
+    model = formulation.model
     try:
         if suffix == ".lp":
             model.writeLP(str(path))
@@ -183,3 +186,4 @@ def _export(problem: PlanningProblem, objective: Objective, grid: int, path: Pat
             model.writeMPS(str(path), mpsSense=pulp.LpMinimize)
     except OSError as error:
         raise InputError(f"cannot be written: {error.strerror}", source=str(path)) from None
+    return formulation.unit

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from hexsolve.solver.optimum.clock import Clock
 from hexsolve.solver.optimum.cpsat.model import Reply, ask
-from hexsolve.solver.optimum.cpsat.scope import Scope
+from hexsolve.solver.optimum.cpsat.scope import LARGEST, Scope
 from hexsolve.solver.optimum.timetable import Timetable
 from hexsolve.solver.optimum.windows import Windows
 
@@ -26,8 +26,9 @@ class State(NamedTuple):
 class Prover:
     """Climbs from the bound towards the best value (see `Ascent`), again and again.
 
-    Each climb starts from what is known by then and takes the next way up. CP-SAT leaves Python
-    alone while it works, so that a thread has a core of its own. Leave it by ``with``.
+    Each climb starts from what is known by then and takes the next way up. Neither CP-SAT nor
+    compiled code holds up Python's other threads, so that this one has a core of its own. Leave it
+    by ``with``.
 
     Parameters
     ----------
@@ -53,7 +54,11 @@ class Prover:
     def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
-        self._clock.workers += self._workers
+
+    @property
+    def climbing(self) -> bool:
+        """Whether the thread is still at it; it ends where there is nothing left to climb."""
+        return self._thread.is_alive()
 
     def replies(self) -> Iterator[Reply]:
         """Yield what came since the last time; raise what went wrong."""
@@ -71,13 +76,22 @@ class Prover:
             self._climb()
         except BaseException as error:
             self._replies.put(error)
+        finally:
+            self._clock.workers += self._workers
 
     def _climb(self) -> None:
-        seconds, turn = FIRST_S, 0
-        while not self._ended.is_set() and self._clock.left_s > 0.05:
+        seconds, turn, building_s = FIRST_S, 0, 0.0
+        while not self._ended.is_set() and self._clock.left_s > building_s + 0.05:
             value, timetable, bound = self._state()
-            effort = self._clock.effort(seconds, self._workers, self._ended.is_set)
-            reply = ask(Scope(self._windows, value), effort, timetable, bound, ascent=turn)
+            scope = Scope(self._windows, value)
+            if scope.choices > LARGEST:
+                return
+            began, effort = (
+                self._clock.spent_s,
+                self._clock.effort(seconds, self._workers, self._ended.is_set),
+            )
+            reply = ask(scope, effort, timetable, bound, ascent=turn)
+            building_s = max(building_s, self._clock.spent_s - began - effort.seconds)
             self._replies.put(reply)
             if reply.optimal:
                 # What is left is less than the objective's unit: a test, not a climb.

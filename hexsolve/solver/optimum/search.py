@@ -9,7 +9,7 @@ from hexsolve.models.status import OPTIMALITY_TOLERANCE
 from hexsolve.solver.optimum.annealing import Annealer
 from hexsolve.solver.optimum.clock import Clock
 from hexsolve.solver.optimum.cpsat.model import Reply, ask
-from hexsolve.solver.optimum.cpsat.scope import Scope
+from hexsolve.solver.optimum.cpsat.scope import LARGEST, Scope
 from hexsolve.solver.optimum.neighbourhoods import SECONDS, improve_once
 from hexsolve.solver.optimum.prover import Prover, State
 from hexsolve.solver.optimum.relaxation import relaxation_bound
@@ -24,9 +24,6 @@ LAST_SHARE = 0.2
 
 NEAR = 0.0005
 """Relative gap from which on the whole model is solved to the end."""
-
-LARGEST = 10_000
-"""Options in a model of all calls, at most: to build a larger one takes longer than it is worth."""
 
 RARELY = 5
 """After how many tests without an answer in a row they become rare, one in so many turns."""
@@ -127,10 +124,8 @@ class Search:
         share = 0.5
         while not self.closed and self.clock.left_s > 0.05:
             gap = 1.0 - self.bound / self.best.value
-            climbs = self.small and self._prover is None
-            if climbs and gap < NEAR:
-                self._climb(4.0 * step)
-            else:
+            climbs = self.small and (self._prover is None or not self._prover.climbing)
+            if not (climbs and gap < NEAR and self._climb(4.0 * step)):
                 if self._unanswered < RARELY or self._turns % RARELY == 0:
                     share = self._bisect(step, share)
                 if climbs and not self.closed:
@@ -192,18 +187,22 @@ class Search:
             return False
         return None
 
-    def _climb(self, seconds: float) -> None:
+    def _climb(self, seconds: float) -> bool:
         """Minimise α over the whole model from below, by one way after the other."""
-        self._minimise(seconds, self._climbs)
         self._climbs += 1
+        return self._minimise(seconds, self._climbs - 1)
 
-    def _minimise(self, seconds: float, ascent: int | None = None) -> None:
-        """Minimise α over the whole model."""
+    def _minimise(self, seconds: float, ascent: int | None = None) -> bool:
+        """Minimise α over the whole model; return whether that was worth trying."""
         scope = Scope(self.windows, self.best.value)
-        effort = self.clock.effort(seconds)
+        if scope.choices > LARGEST or not self._in_time("all"):
+            return False
+        began, effort = self.clock.spent_s, self.clock.effort(seconds)
         reply = ask(scope, effort, self.best.timetable, self.bound, ascent=ascent)
+        self._built("all", began + effort.seconds)
         self.clock.charge(reply)
         self._take(reply)
+        return True
 
     def _take(self, reply: Reply) -> None:
         """Count in what a minimisation found; close the gap by a test of what is better still."""

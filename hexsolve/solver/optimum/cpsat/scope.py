@@ -6,6 +6,9 @@ from hexsolve.solver.optimum.problem import Prefill, ProblemCall, SchedulingProb
 from hexsolve.solver.optimum.timetable import Placed, Timetable
 from hexsolve.solver.optimum.windows import Windows
 
+LARGEST = 10_000
+"""Options in a model of all calls, at most: to build a larger one takes longer than it is worth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhood:

@@ -15,7 +15,7 @@ INVALID = 2
 
 @click.group("instance", epilog="Example: hexsolve instance generate coding-agent -o my.yaml")
 def instance() -> None:
-    """Make, import, show and validate the instance files that `hexsolve plan` reads."""
+    """Make, import, show and validate the files that `hexsolve plan` and `optimum` read."""
 
 
 instance.add_command(freeze)

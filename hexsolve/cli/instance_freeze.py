@@ -52,7 +52,7 @@ def freeze(
 
     if output.suffix.lower() != ".json":
         raise InputError("allowed: a name that ends in .json", source=str(output))
-    check_output(output, plan_or_instance, instance)
+    check_output(output, plan_or_instance, instance, Path(wanted["workload"]))
     if resolve_stored(plan_or_instance) is not None:
         raise InputError("is a scheduling instance already", source=str(plan_or_instance))
     problem, plan, cluster = resolve_cluster(plan_or_instance, instance)

@@ -1,6 +1,5 @@
 """``hexsolve optimum``: the best schedule with everything known, and how good it could be."""
 
-import os
 import time
 from pathlib import Path
 from typing import get_args
@@ -12,6 +11,7 @@ from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.interrupt import in_background, stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import solving
+from hexsolve.cli.solver_options import cores
 from hexsolve.instances.benchmark.io import load_scheduling_instance
 from hexsolve.instances.files import write_text
 from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
@@ -34,7 +34,7 @@ from hexsolve.models.status import Limit
 @click.option(
     "--workers",
     type=click.IntRange(min=1, max=64),
-    help="Threads; with two or more, half of them raise the bound while the others look for "
+    help="Threads; up to 220 calls half of them raise the bound while the others look for "
     "schedules. Left out: 2 where there are two cores, but 1 with --deterministic.",
 )
 @click.option(
@@ -92,7 +92,7 @@ def optimum(
 
     check_output(output, Path(instance))
     if workers is None:
-        workers = 1 if deterministic else min(2, os.cpu_count() or 1)
+        workers = 1 if deterministic else min(2, cores())
     loaded = load_scheduling_instance(instance)
     chosen = None
     if times == "optimistic" or decode_batch is not None or grid_ms != 1.0:

@@ -127,7 +127,7 @@ def plan(
     problem = overrides.applied(load_problem(instance))
     if export_model is not None:
         unit = _export(problem, objective, grid, export_model)
-        click.echo(f"wrote {export_model}; load and flows are multiples of {unit:.9g}", err=True)
+        click.echo(f"wrote {export_model}; load and flows in units of {unit:.9g}", err=True)
         return
     with (
         stopping_on_interrupt() as stop,

@@ -238,7 +238,7 @@ def _show_failure(answer: Answer, console: Console) -> None:
         return
     console.print(Text(f"infeasible: {answer.bottleneck}"), soft_wrap=True)
     console.print(
-        "proven for the grid of operating points (--grid 4: a finer one); see "
+        f"proven for a grid of operating points (--grid {answer.parameters['grid']}); see "
         "docs/planning-model.md",
         style="dim",
     )

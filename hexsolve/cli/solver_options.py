@@ -1,5 +1,6 @@
 """Options that every command with a MILP behind it takes: when the solver may stop."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,13 @@ import click
 from hexsolve.cli.numbers import FiniteFloat
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def time_limit(default: float, per: str) -> Decorator:
@@ -36,7 +44,7 @@ def grid() -> Decorator:
     """Return ``--grid``: how fine the grid of operating points is."""
     return click.option(
         "--grid",
-        type=click.IntRange(1, 8),
+        type=click.IntRange(1, 4),
         default=1,
         show_default=True,
         help="How fine the grid of operating points is that plans and bounds are about; each step "

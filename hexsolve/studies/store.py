@@ -5,6 +5,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from io import StringIO
 from pathlib import Path
 from typing import TextIO
@@ -103,16 +104,21 @@ class Store:
 
     def _append(self, path: Path, line: str) -> None:
         """Hand a line to the operating system, which keeps it if this process is killed."""
-        if path not in self._open:
-            self._open[path] = path.open("a", encoding="utf-8")
-        self._open[path].write(line)
-        self._open[path].flush()
+        stream = self._open.get(path)
+        if stream is None or not _same_file(stream, path):
+            # Another process on this folder may have replaced the file.
+            if stream is not None:
+                stream.close()
+            stream = self._open[path] = path.open("a", encoding="utf-8")
+        stream.write(line)
+        stream.flush()
 
     def close(self) -> None:
         """Close the files; they are opened again where more is added."""
-        for stream in self._open.values():
-            stream.close()
-        self._open.clear()
+        with ExitStack() as stack:
+            for stream in self._open.values():
+                stack.callback(stream.close)
+            self._open.clear()
 
     def finish(self) -> None:
         """Sort everything, so that the order of running leaves no trace."""
@@ -187,6 +193,13 @@ def _row_line(
     columns: tuple[str, ...],
 ) -> str:
     return _csv_line([*cell, *(row.get(name, "") for name in columns)])
+
+
+def _same_file(stream: TextIO, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(stream.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
 
 
 def _study(path: Path) -> Study | None:

@@ -58,6 +58,18 @@ def test_mistakes_are_one_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_the_workload_is_not_overwritten(tmp_path: Path, run: Run) -> None:
+    trace = tmp_path / "trace.json"
+    trace.write_text(
+        json.dumps({"schema_version": 1, "name": "w",
+                    "calls": [{"prompt_tokens": 9, "output_tokens": 2}]})
+    )  # fmt: skip
+    before = trace.read_bytes()
+    ran = run("instance", "freeze", "--workload", trace, "-o", trace)
+    assert (ran.code, trace.read_bytes()) == (2, before)
+    assert "is an input of this command" in ran.err
+
+
 def test_two_workflows_of_one_name_are_refused(tmp_path: Path, run: Run) -> None:
     line = json.dumps(
         {"schema_version": 1, "name": "w", "calls": [{"prompt_tokens": 9, "output_tokens": 2}]}

@@ -216,7 +216,7 @@ def test_an_exported_model_has_the_same_optimum(
     code, out, err = run("plan", small, *options, "--export-model", path)
     assert (code, out) == (0, "")
     assert "wrote" in err
-    assert "load and flows are multiples of 1\n" in err
+    assert "load and flows in units of 1\n" in err
     code, out, _ = run("plan", small, *options, "--gap", "0", "--json")
     assert code == 0
     made = json.loads(out)

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from hexsolve.models.simulation.clone import clone
 from hexsolve.models.simulation.engine import Simulation
 from hexsolve.models.simulation.horizon import standalone_horizons
+from hexsolve.models.simulation.policy import BasePolicy
+from hexsolve.models.simulation.view import ClusterView
 from hexsolve.solver.online.predictors import make_predictor
 from hexsolve.solver.online.registry import PolicyOptions, make_policy
 from tests.simulation.scenarios import random_scenario
@@ -39,6 +42,37 @@ def test_a_run_leaves_no_cycles(policy):
     gc.collect()
     run()
     assert gc.collect() == 0
+
+
+class Broken(BasePolicy):
+    """Gives up at the first call."""
+
+    def place(self, view, calls):
+        raise RuntimeError("no idea")
+
+
+@pytest.mark.usefixtures("_no_collector")
+def test_a_run_that_fails_leaves_no_cycles_either():
+    cluster, workflows = random_scenario(5)
+
+    def run() -> None:
+        with pytest.raises(RuntimeError, match="no idea"):
+            Simulation(cluster, workflows, Broken(), make_predictor("oracle", 1)).run()
+
+    run()
+    gc.collect()
+    run()
+    # What the exception's traceback holds goes with it.
+    assert not [each for each in gc.get_objects() if isinstance(each, (Simulation, ClusterView))]
+
+
+def test_a_clone_of_a_finished_run_is_finished():
+    cluster, workflows = random_scenario(5)
+    made = make_policy("llf", PolicyOptions(seed=1))
+    simulation = Simulation(cluster, workflows, made, make_predictor("oracle", 1))
+    record = simulation.run()
+    again = clone(simulation, make_policy("llf", PolicyOptions()), make_predictor("oracle", 1))
+    assert again.run().finish == record.finish
 
 
 CHAINS = """

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,21 @@ def test_the_store_counts_a_run_once(study_file, tmp_path):
     store = Store(tmp_path / "out", study)
     assert len(store.rows()) == 9
     assert len(path.read_text().splitlines()) == 10
+
+
+def test_rows_go_where_the_files_are_now(study_file, tmp_path):
+    """A second process that starts on a folder writes its files anew."""
+    study = load_study(study_file)
+    folder = tmp_path / "out"
+    first, *rest = here(study, cells(study))
+    store = Store(folder, study)
+    with closing(store):
+        store.add(first)
+        with closing(Store(folder, study)) as other:
+            other.add(rest[0])
+        for outcome in rest[1:]:
+            store.add(outcome)
+    assert set(Store(folder, study).rows()) == set(cells(study))
 
 
 @pytest.mark.parametrize("workloads", [1, 3])

@@ -49,6 +49,8 @@ def clone(simulation: "Simulation", policy: Policy, predictor: Predictor) -> "Si
     twin.links = _links(simulation.links, copies)
     twin.view = ClusterView(twin)
     policy.start(twin.view)
+    if twin.over:
+        twin.view.close()
     return twin
 
 

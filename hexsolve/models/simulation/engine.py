@@ -193,7 +193,17 @@ class Simulation:
             never placed them.
         """
         with rare_collections():
-            return self._run(None if until_s is None else to_ticks(until_s))
+            try:
+                return self._run(None if until_s is None else to_ticks(until_s))
+            except BaseException:
+                self.end()
+                raise
+
+    def end(self) -> None:
+        """Let go of the views, which refer to this as this refers to them."""
+        if not self.over:
+            self.over = True
+            self.view.close()
 
     def _run(self, limit: int | None) -> RunRecord:
         if self.over:
@@ -217,9 +227,8 @@ class Simulation:
             self._instant()
         if self.live:
             raise SimulationError(self._left_over())
-        self.over = True
         self.record.close(self)
-        self.view.close()
+        self.end()
         return self.record
 
     def _instant(self) -> None:
@@ -285,7 +294,8 @@ class Simulation:
     def _epoch_due(self) -> None:
         self._changed = True
         # With nothing else to come, a policy that holds calls this long never places them.
-        self._idle_epochs = 0 if self.heap else self._idle_epochs + 1
+        more = bool(self.heap) or self._next_arrival != NEVER
+        self._idle_epochs = 0 if more else self._idle_epochs + 1
         if self._idle_epochs < IDLE_EPOCHS:
             push(self.heap, Event(self.now + self._epoch, EPOCH, 0, 0))
 

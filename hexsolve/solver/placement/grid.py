@@ -49,7 +49,7 @@ def candidate_groups(
     Notes
     -----
     Cost: engines · operating points · classes; dominance is quadratic only within one engine
-    and role (about 50 points).
+    and role (about 50 points; the mixed ones grow with `density` squared).
     """
     rules = GroupRules(problem, traffic, ignore)
     most = None if load is None else load * traffic.rate

@@ -60,6 +60,8 @@ class Diagnosis:
 def diagnose(problem: PlanningProblem, budget: Budget) -> Diagnosis:
     """Find the clash by a deletion filter and the least changes by solving with one thing free.
 
+    On the usual grid, which every finer one contains: what helps there helps anyway.
+
     Parameters
     ----------
     problem : PlanningProblem
@@ -80,7 +82,7 @@ def _solved(
     variation = variation or Variation()
     traffic = Traffic.of(problem)
     load = None if objective == "load" else problem.load
-    candidates = candidate_groups(problem, traffic, load, variation.ignore, budget.grid)
+    candidates = candidate_groups(problem, traffic, load, variation.ignore)
     task = Task(problem, traffic, candidates, objective, variation)
     # Each question gets a share of the time, so that one hard one does not silence the others.
     time_s = min(budget.left_s, budget.time_s / SLICES)

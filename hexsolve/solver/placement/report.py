@@ -99,6 +99,7 @@ def _parameters(budget: Budget, solver: str, what_if: bool) -> dict[str, Paramet
         "threads": budget.threads,
         "solver": solver,
         "what_if": what_if,
+        "grid": budget.grid,
     }
 
 
@@ -132,7 +133,7 @@ def possible_gains(gains: tuple[Gain, ...], solution: Solution) -> tuple[Gain, .
 
 
 def _failure(problem: PlanningProblem, budget: Budget) -> dict[str, object]:
-    fresh = Budget(time_s=max(budget.time_s, 30.0), threads=budget.threads, grid=budget.grid)
+    fresh = Budget(time_s=max(budget.time_s, 30.0), threads=budget.threads)
     diagnosis = diagnose(problem, fresh)
     return {
         "bottleneck": diagnosis.text(),

@@ -4,7 +4,11 @@ import time
 
 import pytest
 
+from hexsolve.instances.benchmark.best_known import best_known
+from hexsolve.instances.benchmark.io import load_scheduling_instance
+from hexsolve.models.schedule import ScheduleTimes
 from hexsolve.solver.optimum import prover
+from hexsolve.solver.optimum.answer import optimum
 from hexsolve.solver.optimum.clock import Clock, SearchOptions
 from hexsolve.solver.optimum.cpsat.model import ASCENTS, Effort, ask
 from hexsolve.solver.optimum.cpsat.objective import UNIT
@@ -47,28 +51,48 @@ def test_tests_answer_alike(linear: bool) -> None:
         assert ask(below, Effort(10.0), hint, linear=linear).infeasible
 
 
-def test_two_workers_prove_what_one_does() -> None:
-    for seed in range(0, 10_000, 2500):
-        problem, _ = drawn(seed)
-        one = search(problem, SearchOptions(time_limit_s=20.0))
-        two = search(problem, SearchOptions(time_limit_s=20.0, workers=2))
-        assert two.objective == pytest.approx(one.objective, rel=1e-9)
-        assert two.bound == pytest.approx(one.bound, rel=1e-6)
+def test_two_workers_prove_what_one_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, started = "xs02-chat-1p1d-8b-busy", []
+    known = best_known()[name, "req100", "nominal"]
+    run = Prover._run
+
+    def counted(self: Prover) -> None:
+        started.append(self)
+        run(self)
+
+    monkeypatch.setattr(Prover, "_run", counted)
+    times = ScheduleTimes(decode_batch=known.decode_batch)
+    options = SearchOptions(time_limit_s=60.0, workers=2)
+    made = optimum(load_scheduling_instance(name), "req100", options, times)
+    assert made.status == "optimal"
+    assert made.objective == pytest.approx(known.value.value, rel=1e-6)
+    assert len(started) == 1
 
 
-def test_the_prover_gives_its_threads_back_and_ends_at_once() -> None:
+def test_the_prover_gives_its_threads_back_when_it_is_through() -> None:
     problem, hint = drawn(0)
-    windows = Windows(problem)
     clock = Clock(SearchOptions(time_limit_s=60.0, workers=4))
     state = State(value(problem, hint), hint, 0.0)
-    began = time.perf_counter()
-    with Prover(windows, clock, lambda: state) as thread:
+    with Prover(Windows(problem), clock, lambda: state) as thread:
         assert clock.workers == 2
-        while not (replies := list(thread.replies())):
+        while thread.climbing:
             time.sleep(0.01)
-    assert clock.workers == 4
-    assert replies[0].optimal
-    assert time.perf_counter() - began < 30.0
+        assert clock.workers == 4
+        assert [reply.optimal for reply in thread.replies()][-1]
+
+
+def test_the_prover_ends_amid_a_climb() -> None:
+    instance = load_scheduling_instance("s07-plan-execute-2p2d-235b-overload")
+    problem = problem_of(instance.cluster, instance.workflows, "req100", grid_s=0.001)
+    hint = list_schedule(problem)
+    clock = Clock(SearchOptions(time_limit_s=600.0, workers=2))
+    state = State(value(problem, hint), hint, 0.0)
+    with Prover(Windows(problem), clock, lambda: state) as thread:
+        time.sleep(2.0)
+        assert thread.climbing
+        began = time.perf_counter()
+    assert not thread.climbing
+    assert time.perf_counter() - began < 10.0
 
 
 def test_what_goes_wrong_in_the_thread_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ MODULES = tuple(
         "failures",
         "links",
         "mixed",
+        "open_workflow",
         "pool",
         "prefill",
         "prefixes",

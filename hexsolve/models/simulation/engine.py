@@ -19,13 +19,13 @@ from hexsolve.models.simulation.checks import check_sizes
 from hexsolve.models.simulation.clock import to_ticks
 from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.collector import rare_collections
-from hexsolve.models.simulation.copies import shallow
 from hexsolve.models.simulation.decode import DecodeInstance
 from hexsolve.models.simulation.dispatch import assign, enqueue, is_possible
 from hexsolve.models.simulation.events import Event, pop, push
 from hexsolve.models.simulation.failures import fail, recover
 from hexsolve.models.simulation.links import Links
 from hexsolve.models.simulation.mixed import MixedInstance
+from hexsolve.models.simulation.open_workflow import OpenWorkflow
 from hexsolve.models.simulation.policy import Plan, Policy, Predictor
 from hexsolve.models.simulation.pool import KVPool
 from hexsolve.models.simulation.prefill import PrefillInstance
@@ -55,40 +55,6 @@ IDLE_EPOCHS: Final = 1000
 
 class SimulationError(HexsolveError):
     """A run that cannot go on: calls left over that no instance will ever take."""
-
-
-@mypyc_attr(allow_interpreted_subclasses=True)
-class _Open:
-    """A workflow under way: what the engine knows and the policy does not."""
-
-    __slots__ = ("children", "first", "left", "missing", "revealed", "workflow")
-
-    def __init__(self, workflow: Workflow, first: int, revealed: RevealedWorkflow) -> None:
-        self.workflow = workflow
-        self.first = first
-        self.revealed = revealed
-        calls = workflow.calls
-        self.left = len(calls)
-        self.missing = [len(call.parents) for call in calls]
-        self.children: list[list[int] | None] = [None] * len(calls)
-        for index, call in enumerate(calls):
-            parents: Sequence[int] = call.parents
-            if len(parents) > 1:
-                parents = sorted(set(parents))
-                self.missing[index] = len(parents)
-            for parent in parents:
-                children = self.children[parent]
-                if children is None:
-                    self.children[parent] = [index]
-                else:
-                    children.append(index)
-
-    def copy(self, revealed: RevealedWorkflow) -> "_Open":
-        """Return a copy for a clone of the simulation."""
-        twin = shallow(self)
-        twin.revealed = revealed
-        twin.missing = self.missing.copy()
-        return twin
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -155,7 +121,7 @@ class Simulation:
         self.live: dict[int, RevealedCall] = {}
         self.waiting: list[RevealedCall] = []
         self.record = RunRecord(self.total_calls, len(self.workflows))
-        self.open: dict[int, _Open] = {}
+        self.open: dict[int, OpenWorkflow] = {}
         self.outputs: list[int] = []
         self.pending: dict[int, int] = {}
         self.plans: dict[int, tuple[Plan, list[int]]] = {}
@@ -321,7 +287,7 @@ class Simulation:
         self.outputs += [call.output_tokens for call in workflow.calls]
         self.tree.add(number, workflow, first)
         revealed = RevealedWorkflow(number, workflow.name, workflow.workflow_class, self.now)
-        state = self.open[number] = _Open(workflow, first, revealed)
+        state = self.open[number] = OpenWorkflow(workflow, first, revealed)
         self.record.workflow_arrived(number, self.now)
         if self.listener is not None:
             self.listener.workflow("arrive", self.now, revealed)
@@ -331,7 +297,7 @@ class Simulation:
             if not state.missing[index]:
                 self._schedule_reveal(state, index)
 
-    def _schedule_reveal(self, state: _Open, index: int) -> None:
+    def _schedule_reveal(self, state: OpenWorkflow, index: int) -> None:
         number = state.first + index
         delay = state.workflow.calls[index].tool_seconds
         workflow = state.revealed.number

@@ -358,9 +358,10 @@ class Reference:
         instance.admitted.remove(c)
         instance.pool.release(call)
         call.preemptions += 1
-        if alone:
+        too_small = call.known > instance.pool.capacity
+        if alone or (to_queue and too_small):
             call.forbidden.add(instance.number)
-        if to_queue and not alone:
+        if to_queue and not alone and not too_small:
             instance.queue.append(c)
         else:
             self.ready.append(c)

@@ -560,9 +560,12 @@ class Simulation:
         if self.listener is not None:
             self.listener.call("preempt", self.now, call, instance.number)
         self.dirty.add(instance.number)
-        if alone:
+        mixed = isinstance(instance, MixedInstance)
+        # In a mixed instance's queue it would wait for ever once its pool cannot hold it.
+        outgrown = mixed and call.prompt_tokens + call.emitted > instance.pool.capacity
+        if alone or outgrown:
             call.forbidden = (*call.forbidden, instance.number)
-        if isinstance(instance, MixedInstance) and not alone:
+        if mixed and not (alone or outgrown):
             call.length = call.prompt_tokens + call.emitted
             enqueue(self, call)
         else:

@@ -29,7 +29,7 @@ def _no_collector() -> Iterator[None]:
 @pytest.mark.usefixtures("_no_collector")
 @pytest.mark.parametrize("policy", ["workflow-fcfs", "llf", "atlas", "hexagent"])
 def test_a_run_leaves_no_cycles(policy):
-    """With cycles a study kept all its runs until the collector came round, which it rarely does."""
+    """With cycles a study kept its runs until the collector came round, which it rarely does."""
     cluster, workflows = random_scenario(5)
 
     def run() -> None:

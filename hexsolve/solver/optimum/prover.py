@@ -24,7 +24,7 @@ class State(NamedTuple):
 
 
 class Prover:
-    """Climbs from the bound towards the best value (see `Ascent`), again and again.
+    """Climbs from the bound towards the best value (see `ASCENTS`), again and again.
 
     Each climb starts from what is known by then and takes the next way up. Neither CP-SAT nor
     compiled code holds up Python's other threads, so that this one has a core of its own. Leave it
@@ -86,10 +86,8 @@ class Prover:
             scope = Scope(self._windows, value)
             if scope.choices > LARGEST:
                 return
-            began, effort = (
-                self._clock.spent_s,
-                self._clock.effort(seconds, self._workers, self._ended.is_set),
-            )
+            began = self._clock.spent_s
+            effort = self._clock.effort(seconds, self._workers, self._ended.is_set)
             reply = ask(scope, effort, timetable, bound, ascent=turn)
             building_s = max(building_s, self._clock.spent_s - began - effort.seconds)
             self._replies.put(reply)

@@ -5,6 +5,7 @@ instance offers, so a candidate is a set of usage vectors and two latency vector
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,15 +131,65 @@ def without_dominated(candidates: list[Candidate], most: Vector | None = None) -
     most : Vector, optional
         Calls/s per class that there are at most; None = unlimited.
     """
-    kept: list[Candidate] = []
-    for candidate in candidates:
-        if not bool(candidate.serves.any()):
+    candidates = [candidate for candidate in candidates if bool(candidate.serves.any())]
+    if not candidates:
+        return []
+    table = _Table.of(candidates)
+    alive = np.zeros(len(candidates), dtype=np.bool_)
+    for index, candidate in enumerate(candidates):
+        this = slice(index, index + 1)
+        better = np.flatnonzero(alive & table.may_dominate(slice(None), this, most))
+        if any(_dominates(candidates[other], candidate, most) for other in better):
             continue
-        if any(_dominates(other, candidate, most) for other in kept):
-            continue
-        kept = [other for other in kept if not _dominates(candidate, other, most)]
-        kept.append(candidate)
-    return kept
+        for other in np.flatnonzero(alive & table.may_dominate(this, slice(None), most)):
+            alive[other] = not _dominates(candidate, candidates[other], most)
+        alive[index] = True
+    return [candidate for candidate, left in zip(candidates, alive, strict=True) if left]
+
+
+class _Table(NamedTuple):
+    """All candidates as arrays of a row each: to pass over at once most of who cannot dominate."""
+
+    latency: NDArray[np.float64]
+    serves: Mask
+    share: Vector
+    largest: NDArray[np.float64]
+    usage: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, candidates: list[Candidate]) -> "_Table":
+        rules = max(len(candidate.usage) for candidate in candidates)
+        usage = [list(candidate.usage.values()) for candidate in candidates]
+        return cls(
+            latency=np.array([candidate.latency for candidate in candidates]),
+            serves=np.array([candidate.serves for candidate in candidates]),
+            share=np.array([candidate.burst_share for candidate in candidates]),
+            largest=np.array([np.max(rows, axis=0) for rows in usage]),
+            # The last rule once more where there are fewer.
+            usage=np.array([[*rows, *rows[-1:] * (rules - len(rows))] for rows in usage]),
+        )
+
+    def may_dominate(self, better: slice, worse: slice, most: Vector | None) -> Mask:
+        """Return False where `_dominates` is False for reasons that are cheap to see, (n,).
+
+        One of `better` and `worse` is a slice of one row, the other of all n.
+        """
+        columns = self.serves[worse]
+        idle = ~columns
+        quick = (self.latency[better] <= self.latency[worse] * ROUNDING) & self.serves[better]
+        # What each rule of another's implies is nowhere above the largest of those.
+        lean = self.largest[better] <= self.largest[worse] * ROUNDING
+        enough = _everywhere(lean | idle)
+        if most is not None:
+            taken = (self.usage[better] * np.where(columns, most, 0.0)[..., None, :]).sum(axis=-1)
+            enough = enough | _everywhere(taken <= ROUNDING)
+        wide = self.share[better] >= self.share[worse]
+        return enough & wide & _everywhere(quick | idle)
+
+
+def _everywhere(table: Mask) -> Mask:
+    """Return whether each row is true in all columns."""
+    return np.asarray(table.all(axis=-1))
 
 
 def _dominates(better: Candidate, worse: Candidate, most: Vector | None) -> bool:

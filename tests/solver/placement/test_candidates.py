@@ -8,7 +8,12 @@ from hypothesis import strategies as st
 from hexsolve.models.plan import Objective
 from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.placement import grid
-from hexsolve.solver.placement.candidates import Candidate, binding_rules
+from hexsolve.solver.placement.candidates import (
+    ROUNDING,
+    Candidate,
+    binding_rules,
+    without_dominated,
+)
 from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.task import Task
 from hexsolve.solver.placement.traffic import Traffic
@@ -88,6 +93,45 @@ def test_pruning_never_changes_the_optimum(
             break
     assert compared >= 5
     assert dropped > 10
+
+
+def dominates(better: Candidate, worse: Candidate, most: np.ndarray | None) -> bool:
+    """The definition, number by number."""
+    classes = [c for c in range(len(worse.serves)) if worse.serves[c]]
+    if better.burst_share < worse.burst_share or not all(better.serves[c] for c in classes):
+        return False
+    if any(better.latency[c] > worse.latency[c] * ROUNDING for c in classes):
+        return False
+    if most is not None and all(
+        sum(values[c] * most[c] for c in classes) <= 1.0 for values in better.usage.values()
+    ):
+        return True
+    return all(
+        any(
+            all(mine[c] <= theirs[c] * ROUNDING for c in classes) for theirs in worse.usage.values()
+        )
+        for mine in better.usage.values()
+    )
+
+
+def test_what_is_dropped_is_what_the_definition_drops(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped = 0
+    for seed in range(12):
+        problem = drawn(seed)
+        most = None if seed % 2 else problem.load * Traffic.of(problem).rate
+        groups: dict[tuple[object, str], list[Candidate]] = {}
+        for candidate in unpruned(problem, None, monkeypatch):
+            groups.setdefault((candidate.engine, candidate.role), []).append(candidate)
+        for group in groups.values():
+            kept: list[Candidate] = []
+            for candidate in group:
+                if not any(dominates(other, candidate, most) for other in kept):
+                    kept = [other for other in kept if not dominates(candidate, other, most)]
+                    kept.append(candidate)
+            found = without_dominated(group, most)
+            assert [id(candidate) for candidate in found] == [id(candidate) for candidate in kept]
+            dropped += len(group) - len(kept)
+    assert dropped > 50
 
 
 def test_every_candidate_serves_something_and_has_its_own_key() -> None:

@@ -65,14 +65,14 @@ def pareto(
         if stop():
             click.echo(f"interrupted: {len(found)} of {points} plans", err=True)
     if as_json:
-        click.echo(json.dumps([_plain(point) for point in found], indent=2))
+        click.echo(json.dumps([_plain(point, grid) for point in found], indent=2))
     else:
         print_table(new_console(), _table(found))
     if found[0].plan is None:
         ctx.exit(INFEASIBLE if found[0].outcome.status is Status.INFEASIBLE else NOTHING_FOUND)
 
 
-def _plain(point: "ParetoPoint") -> dict[str, object]:
+def _plain(point: "ParetoPoint", grid: int) -> dict[str, object]:
     outcome = point.outcome
     return {
         "slo_scale_allowed": point.slo_scale,
@@ -83,6 +83,7 @@ def _plain(point: "ParetoPoint") -> dict[str, object]:
         "status": outcome.status.value,
         "limit": outcome.limit.value,
         "runtime_s": outcome.runtime_s,
+        "grid": grid,
         "gpus": _gpus(point),
     }
 

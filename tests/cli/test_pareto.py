@@ -87,6 +87,7 @@ def test_json_and_table_show_the_same_points(run: Run, instance: Path) -> None:
     assert table.code == 0
     for point in points:
         assert point["gap"] <= GAP
+        assert point["grid"] == 1
         assert sum(point["gpus"].values()) > 0
         assert f"{point['cost_per_hour']:,.2f}" in table.out
 

@@ -50,6 +50,7 @@ def compare(
     if study is None or output is None:
         raise click.UsageError("give a STUDY and --output, or --example")
     from hexsolve.studies.figures import write_figures
+    from hexsolve.studies.lock import alone_in
     from hexsolve.studies.runner import Executor, here, processes, run_study
     from hexsolve.studies.store import Store
     from hexsolve.studies.tables import write_tables
@@ -65,13 +66,14 @@ def compare(
     if output.exists() and not output.is_dir():
         raise InputError("is a file; allowed: a folder for the results", source=str(output))
     try:
-        store = Store(output, loaded)
-        with _progress(loaded.name) as report:
-            run_study(loaded, store, execute, report)
-        rows = store.rows()
-        write_tables(loaded, rows, output)
-        if figures:
-            write_figures(loaded, rows, store.values(), output / "figures")
+        with alone_in(output):
+            store = Store(output, loaded)
+            with _progress(loaded.name) as report:
+                run_study(loaded, store, execute, report)
+            rows = store.rows()
+            write_tables(loaded, rows, output)
+            if figures:
+                write_figures(loaded, rows, store.values(), output / "figures")
     except OSError as error:
         place = str(error.filename or output)
         raise InputError(f"cannot be written: {error.strerror}", source=place) from None

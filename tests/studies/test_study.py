@@ -18,6 +18,7 @@ from hexsolve.cli.main import cli
 from hexsolve.models.errors import InputError
 from hexsolve.studies.cells import Cell, cells
 from hexsolve.studies.load import load_study
+from hexsolve.studies.lock import alone_in
 from hexsolve.studies.runner import here, processes
 from hexsolve.studies.schema import EXAMPLE
 from hexsolve.studies.statistics import compare
@@ -243,6 +244,16 @@ def test_the_store_counts_a_run_once(study_file, tmp_path):
     store = Store(tmp_path / "out", study)
     assert len(store.rows()) == 9
     assert len(path.read_text().splitlines()) == 10
+
+
+def test_a_folder_has_one_writer_at_a_time(study_file, tmp_path):
+    folder = tmp_path / "out"
+    with alone_in(folder):
+        with pytest.raises(InputError, match="out: is being written by another"):
+            run(study_file, folder)
+        assert list(folder.iterdir()) == []
+    run(study_file, folder, "--no-figures")
+    assert (folder / "runs.csv").exists()
 
 
 def test_rows_go_where_the_files_are_now(study_file, tmp_path):

@@ -11,9 +11,10 @@ from ortools.sat.python.cp_model_helper import SatParameters
 
 from hexsolve.solver.optimum.cpsat import constraints
 from hexsolve.solver.optimum.cpsat.energetic import energy
+from hexsolve.solver.optimum.cpsat.joint import add_joint_hints, joint_capacity
 from hexsolve.solver.optimum.cpsat.objective import UNIT, largest_slowdown
 from hexsolve.solver.optimum.cpsat.scope import Scope
-from hexsolve.solver.optimum.cpsat.variables import Variables, make_variables
+from hexsolve.solver.optimum.cpsat.variables import Phase, Variables, make_variables
 from hexsolve.solver.optimum.timetable import Placed, Timetable
 
 FAMILIES = (
@@ -134,6 +135,7 @@ def ask(
         family(model, scope, v)
     if scope.around is None:
         energy(model, scope, v)
+        joint_capacity(model, scope, v)
     if minimise_from is not None:
         largest_slowdown(model, scope, v, minimise_from)
     if hint is not None:
@@ -181,6 +183,7 @@ def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetabl
     }
     same = _first_use(scope, hint, kept)
     frozen: Set[int] = frozenset() if scope.around is None else scope.around.frozen
+    taken: dict[tuple[Phase, int], tuple[int, int]] = {}
     for c in scope.calls:
         if c in frozen:
             continue
@@ -198,11 +201,16 @@ def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetabl
         sent = v.sent[c]
         if sent is not v.prefilled[c] and isinstance(sent, cp_model.IntVar):
             model.add_hint(sent, placed.sent if there else head)
-        for uses, option in zip(v.chosen[c], scope.prefills[c], strict=True):
-            chosen = option.p == p and option.source == placed.option.source
-            model.add_hint(uses, chosen and there)
-        for uses, (d, _) in zip(v.decoded[c], scope.decodes[c], strict=True):
+        for k, (uses, option) in enumerate(zip(v.chosen[c], scope.prefills[c], strict=True)):
+            chosen = option.p == p and option.source == placed.option.source and there
+            model.add_hint(uses, chosen)
+            if chosen:
+                taken["prefill", c] = placed.start, k
+        for k, (uses, (d, _)) in enumerate(zip(v.decoded[c], scope.decodes[c], strict=True)):
             model.add_hint(uses, d == column and there)
+            if d == column and there:
+                taken["decode", c] = placed.sent, k
+    add_joint_hints(model, v, taken)
     for w, keeps in v.keep.items():
         model.add_hint(keeps, kept[w])
     if v.scale is not None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Set
 from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from ortools.sat.python import cp_model
 
@@ -9,6 +10,22 @@ from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.timetable import Placed
 
 Linear = cp_model.LinearExpr
+Phase = Literal["prefill", "decode"]
+
+
+class Occupation(NamedTuple):
+    """A call's interval on all instances of a phase together.
+
+    Its end; size and demand where they have variables, and what they are for each option.
+    """
+
+    phase: Phase
+    call: int
+    end: cp_model.IntVar
+    size: cp_model.IntVar | None
+    ticks: list[int]
+    demand: cp_model.IntVar | None
+    demands: list[int]
 
 
 @dataclass(slots=True)
@@ -29,6 +46,8 @@ class Variables:
         z_cd of the options in `Scope.decodes`.
     scale : IntVar or None
         A = α in units of `UNIT`, if it is minimised.
+    occupations : list of Occupation
+        What the joint cumulatives added.
     """
 
     keep: dict[int, cp_model.IntVar] = field(default_factory=dict)
@@ -39,6 +58,7 @@ class Variables:
     chosen: dict[int, list[cp_model.IntVar]] = field(default_factory=dict)
     decoded: dict[int, list[cp_model.IntVar]] = field(default_factory=dict)
     scale: cp_model.IntVar | None = None
+    occupations: list[Occupation] = field(default_factory=list)
 
 
 def make_variables(model: cp_model.CpModel, scope: Scope) -> Variables:

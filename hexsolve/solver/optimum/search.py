@@ -23,7 +23,7 @@ LAST_SHARE = 0.2
 """Part of the time limit that a test for a schedule better by a tick may take."""
 
 NEAR = 0.0005
-"""Relative gap from which on the whole model is solved to the end."""
+"""Relative gap from which on nothing is asked but whether there is any better schedule."""
 
 RARELY = 5
 """After how many tests without an answer in a row they become rare, one in so many turns."""
@@ -125,7 +125,10 @@ class Search:
         while not self.closed and self.clock.left_s > 0.05:
             gap = 1.0 - self.bound / self.best.value
             climbs = self.small and (self._prover is None or not self._prover.climbing)
-            if not (climbs and gap < NEAR and self._climb(4.0 * step)):
+            if self.small and not climbs and gap < NEAR:
+                # All that is left to ask, while the prover climbs.
+                self._test(self.best.value, 4.0 * step, self._turns % 2 == 1, strict=True)
+            elif not (climbs and gap < NEAR and self._climb(4.0 * step)):
                 if self._unanswered < RARELY or self._turns % RARELY == 0:
                     share = self._bisect(step, share)
                 if climbs and not self.closed:
@@ -158,14 +161,23 @@ class Search:
             self.bound, self.bound_source = bound, source
 
     def _bisect(self, seconds: float, share: float) -> float:
-        """Test an α between bound and incumbent; return where to test next, as a share."""
-        alpha = self.bound + share * (self.best.value - self.bound)
-        outcome = self._test(alpha, seconds, linear=self._turns % 2 == 1)
-        self._unanswered = self._unanswered + 1 if outcome is None else 0
-        if outcome is None:
-            # Nearer to the bound the windows are tighter, and the answer comes sooner.
-            return max(share / 2.0, 1.0 / 64.0)
-        return min(0.5, share * 2.0) if not outcome else 0.5
+        """Test an α between bound and incumbent; return where to test next, as a share.
+
+        As long as tests are refuted in less time than they have, the next one follows at once.
+        """
+        until = self.clock.spent_s + seconds
+        while True:
+            alpha = self.bound + share * (self.best.value - self.bound)
+            outcome = self._test(alpha, seconds, linear=self._turns % 2 == 1)
+            self._unanswered = self._unanswered + 1 if outcome is None else 0
+            if outcome is None:
+                # Nearer to the bound the windows are tighter, and the answer comes sooner.
+                return max(share / 2.0, 1.0 / 64.0)
+            if outcome:
+                return 0.5
+            share = min(0.5, share * 2.0)
+            if self.closed or self.clock.spent_s >= until:
+                return share
 
     def _test(
         self, alpha: float, seconds: float, linear: bool, strict: bool = False

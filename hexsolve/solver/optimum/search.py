@@ -28,6 +28,9 @@ NEAR = 0.0005
 RARELY = 5
 """After how many tests without an answer in a row they become rare, one in so many turns."""
 
+LEAST_S = 0.5
+"""Least time of a test, s."""
+
 CLIMBING, SMALL_GROWTH, GROWTH = 2.0, 1.5, 1.2
 """Time of a climb over that of a test; how much longer the next turn is up to `WHOLE` calls, where
 what a climb has learned is lost in its end, and beyond."""
@@ -99,7 +102,7 @@ class Search:
             if not self.closed:
                 self._anneal(FIRST_SHARE / FIRST_RUNS * limit)
                 self._tell()
-        step = max(0.5, limit / 60.0)
+        step = max(LEAST_S, limit / 60.0)
         options = self.clock.options
         if self.small and options.workers > 1 and not options.deterministic and not self.closed:
             self.state = State(self.best.value, self.best.timetable, self.bound)
@@ -163,12 +166,13 @@ class Search:
     def _bisect(self, seconds: float, share: float) -> float:
         """Test an α between bound and incumbent; return where to test next, as a share.
 
-        As long as tests are refuted in less time than they have, the next one follows at once.
+        While tests are refuted in less time than they have, the next one follows with the rest.
         """
         until = self.clock.spent_s + seconds
         while True:
             alpha = self.bound + share * (self.best.value - self.bound)
-            outcome = self._test(alpha, seconds, linear=self._turns % 2 == 1)
+            left = until - self.clock.spent_s
+            outcome = self._test(alpha, left, linear=self._turns % 2 == 1)
             self._unanswered = self._unanswered + 1 if outcome is None else 0
             if outcome is None:
                 # Nearer to the bound the windows are tighter, and the answer comes sooner.
@@ -176,7 +180,7 @@ class Search:
             if outcome:
                 return 0.5
             share = min(0.5, share * 2.0)
-            if self.closed or self.clock.spent_s >= until:
+            if self.closed or self.clock.spent_s > until - LEAST_S:
                 return share
 
     def _test(

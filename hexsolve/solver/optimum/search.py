@@ -128,7 +128,7 @@ class Search:
         while not self.closed and self.clock.left_s > 0.05:
             gap = 1.0 - self.bound / self.best.value
             climbs = self.small and (self._prover is None or not self._prover.climbing)
-            if self.small and not climbs and gap < NEAR:
+            if self.small and not climbs and gap < NEAR and self._in_time("all"):
                 # All that is left to ask, while the prover climbs.
                 self._test(self.best.value, 4.0 * step, self._turns % 2 == 1, strict=True)
             elif not (climbs and gap < NEAR and self._climb(4.0 * step)):

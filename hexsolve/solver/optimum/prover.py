@@ -8,7 +8,7 @@ from typing import NamedTuple
 from hexsolve.solver.optimum.clock import Clock
 from hexsolve.solver.optimum.cpsat.model import Reply, ask
 from hexsolve.solver.optimum.cpsat.scope import LARGEST, Scope
-from hexsolve.solver.optimum.timetable import Timetable
+from hexsolve.solver.optimum.timetable import Timetable, worst_slowdown
 from hexsolve.solver.optimum.windows import Windows
 
 FIRST_S = 2.0
@@ -81,17 +81,23 @@ class Prover:
 
     def _climb(self) -> None:
         seconds, turn, building_s = FIRST_S, 0, 0.0
+        known = State(float("inf"), [], 0.0)
         while not self._ended.is_set() and self._clock.left_s > building_s + 0.05:
-            value, timetable, bound = self._state()
-            scope = Scope(self._windows, value)
+            said = self._state()
+            value, bound = min(said.value, known.value), max(said.bound, known.bound)
+            scope = Scope(self._windows, value, strict=True)
             if scope.choices > LARGEST:
                 return
             began = self._clock.spent_s
             effort = self._clock.effort(seconds, self._workers, self._ended.is_set)
-            reply = ask(scope, effort, timetable, bound, ascent=turn)
+            reply = ask(scope, effort, said.timetable, bound, ascent=turn)
             building_s = max(building_s, self._clock.spent_s - began - effort.seconds)
             self._replies.put(reply)
-            if reply.optimal:
-                # What is left is less than the objective's unit: a test, not a climb.
+            if reply.infeasible:
                 return
-            seconds, turn = 2.0 * seconds, turn + 1
+            if reply.placed is not None:
+                # Better, and perhaps the best: this thread knows before the first one is told.
+                worst = worst_slowdown(self._windows.problem, reply.placed)
+                known = State(worst, said.timetable, max(bound, reply.bound))
+            if not reply.optimal:
+                seconds, turn = 2.0 * seconds, turn + 1

@@ -210,7 +210,8 @@ class Search:
 
     def _minimise(self, seconds: float, ascent: int | None = None) -> bool:
         """Minimise α over the whole model; return whether that was worth trying."""
-        scope = Scope(self.windows, self.best.value)
+        # From below nothing is asked for but what is better: the way up ends in the last proof.
+        scope = Scope(self.windows, self.best.value, strict=ascent is not None)
         if scope.choices > LARGEST or not self._in_time("all"):
             return False
         began, effort = self.clock.spent_s, self.clock.effort(seconds)
@@ -225,10 +226,12 @@ class Search:
         self.tests += 1
         if reply.placed is not None:
             self.best.complete(reply.placed, "CP-SAT")
-        if np.isfinite(reply.bound):
+        if np.isfinite(reply.bound) or reply.infeasible:
+            # Infeasible: nothing is better than what was best when it was asked.
             self._raise_bound(min(reply.bound, self.best.value), "CP-SAT")
+        left = reply.optimal and not (self._prover is not None and self._prover.climbing)
         for linear in (False, True):
-            if reply.optimal and not self.closed and self.clock.left_s > 0.05:
+            if left and not self.closed and self.clock.left_s > 0.05:
                 # What is left is the rounding of α in the objective.
                 seconds = LAST_SHARE * self.clock.options.time_limit_s
                 self._test(self.best.value, seconds, linear, strict=True)

@@ -1,6 +1,6 @@
 """A schedule of the scheduling problem: options and ticks of every call, and its value."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hexsolve.models.schedule import ScheduledCall
@@ -43,6 +43,15 @@ def slowdowns(problem: SchedulingProblem, timetable: Timetable) -> list[float]:
 def value(problem: SchedulingProblem, timetable: Timetable) -> float:
     """Return Req_q."""
     return sorted(slowdowns(problem, timetable))[problem.workflows - problem.spare - 1]
+
+
+def worst_slowdown(problem: SchedulingProblem, placed: Mapping[int, Placed]) -> float:
+    """Return the largest slowdown among workflows of which all calls are placed, by position."""
+    ends: dict[int, int] = {}
+    for c, row in placed.items():
+        workflow = problem.calls[c].workflow
+        ends[workflow] = max(row.finish, ends.get(workflow, 0))
+    return max(problem.slowdown(workflow, end) for workflow, end in ends.items())
 
 
 def kept(problem: SchedulingProblem, timetable: Timetable) -> list[int]:

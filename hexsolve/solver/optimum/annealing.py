@@ -9,14 +9,18 @@ from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
 from hexsolve.solver.optimum.clock import never
 from hexsolve.solver.optimum.flat import FlatProblem
-from hexsolve.solver.optimum.placing import ANY, place_all
+from hexsolve.solver.optimum.placing import ANY, place_all, place_within
 from hexsolve.solver.optimum.start import Incumbent
 
 SHARPNESS = 60.0
 """How much more the worst workflow counts than those close to it; per unit of relative slowdown."""
 
-HOT, COLD = (0.01, 0.003, 0.003, 0.001, 0.001), 1e-4
+HOT, COLD = (0.01, 0.003, 0.001, 0.0005, 0.0005), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
+
+RUN_S, LENGTHS = 0.25, (1, 1, 1, 2, 2, 4, 8)
+"""Time of a short run, by `CALLS_PER_SECOND`, and of how many of it a run may consist: many runs
+find more than one that cools down slowly, but not always."""
 
 CALLS_PER_SECOND = 1_000_000
 """Calls placed in a second where work is counted instead of time."""
@@ -28,8 +32,12 @@ UNBOUND, FREED = 0.4, 1.03
 """How often all calls are freed from their decode instances first, if Req_q is then at most so many
 times the best known: from far above a run does not come back."""
 
+AHEAD, UPSTREAM = 0.4, 0.3
+"""Share of moves that put a waiting call before one it waits for; how often not the call that was
+drawn is taken but the one before it, and so on."""
+
 DECODE_MOVES = 0.3
-"""Share of moves that bind a call to a decode instance, where there are several."""
+"""Share of the other moves that bind a call to a decode instance, where there are several."""
 
 
 @compiled
@@ -48,15 +56,64 @@ def energy(f: FlatProblem, rows: Ints) -> tuple[float, float, Floats]:
 
 
 @compiled
+def _ahead(f: FlatProblem, c: int, ranks: Floats, rows: Ints, rng: np.random.Generator) -> bool:
+    """Change the order in place of a call that waits and one it waits for; return whether it did.
+
+    The call is `c` or one before it on the way to it; what it waits for holds the prefill instance
+    or a decode slot meanwhile, for another workflow.
+    """
+    while True:
+        ready, parent = f.release[c], -1
+        for k in range(f.parent_first[c], f.parent_first[c + 1]):
+            begin = rows[f.parent[k], 5] + f.delay[k]
+            if begin >= ready:
+                ready, parent = begin, f.parent[k]
+        before = rows[c, 2] - ready
+        waited = before + (rows[c, 4] - rows[c, 3])
+        if waited > 0 and (parent < 0 or rng.random() >= UPSTREAM):
+            break
+        if parent < 0:
+            return False
+        c = parent
+    for_decode = rng.random() * waited >= before
+    p, found, blocker = f.option_p[rows[c, 0]], 0, -1
+    for x in range(ranks.size):
+        option = rows[x, 0]
+        if for_decode:
+            blocks = (
+                rows[x, 1] == rows[c, 1] and rows[c, 3] < rows[x, 5] and rows[x, 4] < rows[c, 4]
+            )
+        else:
+            blocks = f.option_p[option] == p and (
+                ready < rows[x, 2] + f.occupied[option] and rows[x, 2] < rows[c, 2]
+            )
+        if blocks and f.workflow[x] != f.workflow[c]:
+            found += 1
+            if rng.random() * found < 1.0:
+                blocker = x
+    if blocker < 0:
+        return False
+    if rng.random() < 0.5:
+        ranks[c] = min(ranks[c], ranks[blocker] - 0.5)
+    else:
+        ranks[blocker] = max(ranks[blocker], ranks[c] + 0.5)
+    return True
+
+
+@compiled
 def _move(
     f: FlatProblem,
     slowdown: Floats,
     value: float,
     ranks: Floats,
     wanted: Ints,
+    rows: Ints,
     rng: np.random.Generator,
 ) -> None:
-    """Change order or binding in place, most often of a call of a workflow among the worst."""
+    """Change order or binding in place, most often of a call of a workflow among the worst.
+
+    `rows` is the schedule that order and bindings give.
+    """
     calls = ranks.size
     c = int(rng.random() * calls)
     if rng.random() < 0.5:
@@ -65,6 +122,8 @@ def _move(
             if 0.97 * value <= slowdown[f.workflow[c]] <= value:
                 break
             c = int(rng.random() * calls)
+    if rng.random() < AHEAD and _ahead(f, c, ranks, rows, rng):
+        return
     kind = rng.random()
     if f.slots.size > 1 and kind < DECODE_MOVES:
         first, count = f.decode_first[c], f.decode_first[c + 1] - f.decode_first[c]
@@ -103,18 +162,24 @@ def anneal(
     Returns the least Req_q seen and its smooth value, the order and bindings that gave them, and
     the bindings to go on from; the order to go on from is left in `ranks`.
     """
-    value, smooth, slowdown = energy(f, place_all(f, ranks, wanted, given))
+    rows = place_all(f, ranks, wanted, given)
+    value, smooth, slowdown = energy(f, rows)
     best, best_smooth = value, smooth
     best_ranks, best_wanted = ranks.copy(), wanted.copy()
     for k in range(begin, end):
         temperature = value * hot * (cold / hot) ** (k / rounds)
         tried, bound = ranks.copy(), wanted.copy()
-        _move(f, slowdown, value, tried, bound, rng)
-        reached, energetic, slow = energy(f, place_all(f, tried, bound, given))
-        rise = energetic - smooth
-        if rise <= 0.0 or rng.random() < np.exp(-rise / temperature):
+        _move(f, slowdown, value, tried, bound, rows, rng)
+        # Metropolis' rule, turned round: what may be accepted is known before it is made.
+        most = smooth - temperature * np.log(1.0 - rng.random())
+        made, whole = place_within(f, tried, bound, given, most)
+        if not whole:
+            continue
+        reached, energetic, slow = energy(f, made)
+        if energetic <= most:
             value, smooth, slowdown = reached, energetic, slow
             wanted = bound
+            rows = made
             order = np.argsort(tried)
             for position in range(order.size):
                 ranks[order[position]] = position
@@ -157,7 +222,19 @@ class Annealer:
         self.rounds(max(1, int(seconds * CALLS_PER_SECOND / len(self._incumbent.problem.calls))))
 
     def rounds(self, rounds: int) -> None:
-        """Anneal for so many rounds, or until it is to stop.
+        """Anneal for so many rounds, in runs of several lengths, or until it is to stop."""
+        short = max(5, int(RUN_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
+        while True:
+            length = short * LENGTHS[int(self._rng.integers(len(LENGTHS)))]
+            # No run so short that it is of no use is left for the end.
+            taken = rounds if rounds < length + short else length
+            done = self._one_run(taken)
+            rounds -= taken
+            if done < taken or rounds == 0 or self._stop():
+                return
+
+    def _one_run(self, rounds: int) -> int:
+        """Cool down once; return after how many rounds, should it be asked to stop.
 
         In parts, the same as in one: compiled code lets nobody ask for a stop.
         """
@@ -182,6 +259,7 @@ class Annealer:
         self._rate = done / max(1e-6, time.perf_counter() - began)
         rows = place_all(self._flat, self._ranks, self._wanted, self._nothing)
         self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
+        return done
 
     def _begin(self) -> None:
         """Take over the incumbent's order if it is better, and now and then without bindings."""

@@ -6,6 +6,7 @@ import numpy as np
 
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
 from hexsolve.solver.optimum.problem import SchedulingProblem
+from hexsolve.solver.optimum.windows import Windows
 
 
 class FlatProblem(NamedTuple):
@@ -31,6 +32,8 @@ class FlatProblem(NamedTuple):
     arrival, horizon : array, shape (workflows,)
         In ticks, not rounded.
     spare : int
+    tail : int array, shape (n,)
+        See `Windows`.
     """
 
     workflow: Ints
@@ -60,6 +63,7 @@ class FlatProblem(NamedTuple):
     arrival: Floats
     horizon: Floats
     spare: int
+    tail: Ints
 
 
 def _ints(values: list[int]) -> Ints:
@@ -117,4 +121,5 @@ def flatten(problem: SchedulingProblem) -> FlatProblem:
         arrival=np.array(problem.arrival_s) / grid,
         horizon=np.array(problem.horizon_s) / grid,
         spare=problem.spare,
+        tail=_ints(Windows(problem).tail),
     )

@@ -51,7 +51,15 @@ def _pop(heap: Ints, size: int, keys: Floats) -> int:
 
 @compiled
 def place_all(f: FlatProblem, keys: Floats, wanted: Ints, given: Ints) -> Ints:
-    """Return rows (option, d, start, prefilled, sent, finish) of all calls.
+    """Return rows (option, d, start, prefilled, sent, finish) of all calls; see `place_within`."""
+    return place_within(f, keys, wanted, given, np.inf)[0]
+
+
+@compiled
+def place_within(
+    f: FlatProblem, keys: Floats, wanted: Ints, given: Ints, limit: float
+) -> tuple[Ints, bool]:
+    """Return rows (option, d, start, prefilled, sent, finish), and whether all calls are placed.
 
     The eligible call with the least key is placed next, of equal ones the first. A call is
     eligible when its parents are placed. It goes to the prefill option and decode instance where
@@ -66,6 +74,8 @@ def place_all(f: FlatProblem, keys: Floats, wanted: Ints, given: Ints) -> Ints:
         A call c with ``wanted[c] >= 0`` decodes on that instance if it can.
     given : int array, shape (n, 6)
         Rows of calls that are placed already, with their ancestors; −1 as the option of others.
+    limit : float
+        Req_q from which on the schedule is of no use, and is not completed.
     """
     calls, rows = f.workflow.size, given.copy()
     prefills, decodes = f.lag.shape[1], f.lag.shape[2]
@@ -79,7 +89,8 @@ def place_all(f: FlatProblem, keys: Floats, wanted: Ints, given: Ints) -> Ints:
     heap = np.empty(calls, dtype=np.int64)
     placed = given[:, 0] >= 0
     missing = np.zeros(calls, dtype=np.int64)
-    waiting = 0
+    late = np.zeros(f.arrival.size, dtype=np.bool_)
+    spare, waiting = f.spare, 0
     for c in range(calls):
         if placed[c]:
             _enter(f, c, rows[c], times, uses, held, sizes)
@@ -94,12 +105,18 @@ def place_all(f: FlatProblem, keys: Floats, wanted: Ints, given: Ints) -> Ints:
         _place(f, c, wanted[c], placed, rows, times, uses, held, sizes)
         _enter(f, c, rows[c], times, uses, held, sizes)
         placed[c] = True
+        w = f.workflow[c]
+        if not late[w] and rows[c, 5] + f.tail[c] - f.arrival[w] > limit * f.horizon[w]:
+            late[w] = True
+            spare -= 1
+            if spare < 0:
+                return rows, False
         for k in range(f.child_first[c], f.child_first[c + 1]):
             child = f.child[k]
             missing[child] -= 1
             if missing[child] == 0:
                 waiting = _push(heap, waiting, child, keys)
-    return rows
+    return rows, True
 
 
 @compiled

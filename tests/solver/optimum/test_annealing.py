@@ -1,9 +1,12 @@
 """Annealing against brute force; it repeats."""
 
+import numpy as np
 import pytest
 
 from hexsolve.models.check.schedule import check_schedule
-from hexsolve.solver.optimum.annealing import Annealer
+from hexsolve.solver.optimum.annealing import Annealer, _ahead
+from hexsolve.solver.optimum.lists import ListScheduler
+from hexsolve.solver.optimum.placing import ANY, place_all
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
 from hexsolve.solver.optimum.timetable import value
 from hexsolve.solver.optimum.windows import Windows
@@ -76,6 +79,33 @@ def test_annealing_stops_after_a_part_when_asked_to() -> None:
 
     Annealer(incumbent, 5, stop).rounds(10**9)
     assert len(asked) == 2
+
+
+def test_a_waiting_call_is_put_before_one_it_waits_for() -> None:
+    moved = 0
+    for seed in range(100):
+        cluster, workflows = random_instance(seed, workflows=8)
+        problem = problem_of(cluster, workflows)
+        lists = ListScheduler(problem)
+        rng = np.random.default_rng(seed)
+        calls = len(problem.calls)
+        before = rng.permutation(calls).astype(float)
+        anywhere = np.full(calls, ANY, dtype=np.int64)
+        rows = place_all(lists.flat, before, anywhere, lists.nothing)
+        for c in range(calls):
+            after = before.copy()
+            changed = _ahead(lists.flat, c, after, rows, rng)
+            different = np.flatnonzero(after != before)
+            assert different.size <= changed
+            for x in different:
+                # Between the two that changed places nothing else can be in the way of both.
+                w = lists.flat.workflow
+                passed = {
+                    y for y in range(calls) if (before[x] < before[y]) != (after[x] < after[y])
+                }
+                assert any(w[y] != w[x] for y in passed)
+                moved += 1
+    assert moved > 100
 
 
 def test_annealing_begins_where_the_best_list_is() -> None:

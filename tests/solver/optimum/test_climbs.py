@@ -1,6 +1,7 @@
 """Bounds from below: every way up, alone and in a thread of its own."""
 
 import time
+from threading import Event
 
 import pytest
 
@@ -72,13 +73,21 @@ def test_two_workers_prove_what_one_does(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_prover_gives_its_threads_back_when_it_is_through() -> None:
     problem, hint = drawn(0)
     clock = Clock(SearchOptions(time_limit_s=60.0, workers=4))
-    state = State(value(problem, hint), hint, 0.0)
-    with Prover(Windows(problem), clock, lambda: state) as thread:
+    go = Event()
+
+    def state() -> State:
+        go.wait(10.0)
+        return State(2.0 * value(problem, hint), hint, 0.0)
+
+    with Prover(Windows(problem), clock, state) as thread:
         assert clock.workers == 2
+        go.set()
         while thread.climbing:
             time.sleep(0.01)
         assert clock.workers == 4
-        assert [reply.optimal for reply in thread.replies()][-1]
+        *better, last = thread.replies()
+        assert better[-1].optimal
+        assert last.infeasible
 
 
 def test_the_prover_ends_amid_a_climb() -> None:

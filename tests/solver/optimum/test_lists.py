@@ -3,12 +3,14 @@
 import random
 
 import numpy as np
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from hexsolve.models.check.schedule import check_schedule
+from hexsolve.solver.optimum.annealing import energy
 from hexsolve.solver.optimum.lists import ListScheduler
-from hexsolve.solver.optimum.placing import place_all
+from hexsolve.solver.optimum.placing import ANY, place_all, place_within
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
 from hexsolve.solver.optimum.timetable import Placed
@@ -111,6 +113,29 @@ def test_bound_to_any_decode_instances_schedules_pass_the_checker(seed: int, mod
         if d >= 0 and any(column == each for each, _ in call.decodes):
             assert row.d == column
     assert check_schedule(cluster, workflows, as_schedule(problem, workflows, timetable)) == []
+
+
+@pytest.mark.parametrize("spare", [0, 2])
+def test_what_is_given_up_would_have_been_worse(spare: int) -> None:
+    tried = given_up = 0
+    for seed in range(200):
+        cluster, workflows = random_instance(seed, workflows=5)
+        compiled = ListScheduler(problem_of(cluster, workflows))
+        if compiled.problem.workflows <= spare:
+            continue
+        flat = compiled.flat._replace(spare=spare)
+        keys = np.random.default_rng(seed).random(len(compiled.problem.calls))
+        anywhere = np.full(keys.size, ANY, dtype=np.int64)
+        whole = place_all(flat, keys, anywhere, compiled.nothing)
+        reached, _, _ = energy(flat, whole)
+        kept, done = place_within(flat, keys, anywhere, compiled.nothing, reached * (1 + 1e-9))
+        tried += 1
+        assert done
+        assert np.array_equal(kept, whole)
+        # By how much the schedule is worse shows on the way, and not only at its end.
+        given_up += not place_within(flat, keys, anywhere, compiled.nothing, 0.5 * reached)[1]
+        assert not place_within(flat, keys, anywhere, compiled.nothing, reached * (1 - 1e-9))[1]
+    assert given_up == tried > 100
 
 
 def test_lists_stop_when_it_is_enough() -> None:

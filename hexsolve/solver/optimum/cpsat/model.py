@@ -214,8 +214,8 @@ def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetabl
     for w, keeps in v.keep.items():
         model.add_hint(keeps, kept[w])
     if v.scale is not None:
-        worst = max(problem.slowdown(w, max(hint[c].finish for c in problem.of(w)))
-                    for w in scope.deadline if kept[w])  # fmt: skip
+        ends = [(w, max(hint[c].finish for c in problem.of(w))) for w in kept if kept[w]]
+        worst = max((problem.slowdown(w, end) for w, end in ends), default=scope.alpha)
         model.add_hint(v.scale, min(math.ceil(worst * UNIT), math.ceil(scope.alpha * UNIT) + 1))
 
 

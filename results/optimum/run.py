@@ -249,9 +249,9 @@ def main() -> None:
             row = work_out(instance, objective, bounds, limit_s, search)
             append(row)
             print(
-                f"{name} {objective}: nominal {_shown(row.get('value', ''))} ≥ "
-                f"{_shown(row.get('bound', ''))} {row.get('status', '')}; simulated "
-                f"{_shown(row.get('replay', ''))} ≥ {_shown(row.get('simulator_bound', ''))}",
+                f"{name} {objective}: nominal {_shown(row.get('value', '–'))} ≥ "
+                f"{_shown(row.get('bound', '–'))} {row.get('status', '')}; simulated "
+                f"{_shown(row.get('replay', '–'))} ≥ {_shown(row.get('simulator_bound', '(not asked)'))}",
                 flush=True,
             )
 

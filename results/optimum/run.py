@@ -251,7 +251,7 @@ def main() -> None:
             print(
                 f"{name} {objective}: nominal {_shown(row.get('value', '–'))} ≥ "
                 f"{_shown(row.get('bound', '–'))} {row.get('status', '')}; simulated "
-                f"{_shown(row.get('replay', '–'))} ≥ {_shown(row.get('simulator_bound', '(not asked)'))}",
+                f"{_shown(row.get('replay', '–'))} ≥ {_shown(row.get('simulator_bound', '–'))}",
                 flush=True,
             )
 

@@ -15,6 +15,7 @@ from hexsolve.solver.optimum.prover import Prover, State
 from hexsolve.solver.optimum.relaxation import relaxation_bound
 from hexsolve.solver.optimum.start import Incumbent
 from hexsolve.solver.optimum.timetable import Placed
+from hexsolve.solver.optimum.yields import Yields
 
 WHOLE = 220
 """Calls up to which α is minimised over the whole model; beyond, only neighbourhoods are."""
@@ -25,8 +26,11 @@ LAST_SHARE = 0.2
 NEAR = 0.0005
 """Relative gap from which on nothing is asked but whether there is any better schedule."""
 
-RARELY = 5
-"""After how many tests without an answer in a row they become rare, one in so many turns."""
+UNANSWERED, RARELY = 2, 3
+"""After how many tests without an answer in a row they become rare, and in which part of turns."""
+
+IMPROVING = 1.5
+"""Time for annealing and neighbourhoods together, over that of a test."""
 
 LEAST_S = 0.5
 """Least time of a test, s."""
@@ -83,6 +87,7 @@ class Search:
         self.bound_source = "critical path"
         self._annealer = Annealer(self.best, clock.options.seed, lambda: clock.stopped)
         self.tests = 0
+        self._yields = Yields()
         self._building_s = {"all": 0.0, "neighbourhood": 0.0}
         self.small = len(self.problem.calls) <= WHOLE
         self._rounds = self._turns = self._unanswered = self._climbs = 0
@@ -132,7 +137,7 @@ class Search:
                 # All that is left to ask, while the prover climbs.
                 self._test(self.best.value, 4.0 * step, self._turns % 2 == 1, strict=True)
             elif not (climbs and gap < NEAR and self._climb(4.0 * step)):
-                if self._unanswered < RARELY or self._turns % RARELY == 0:
+                if self._unanswered < UNANSWERED or self._turns % RARELY == 0:
                     share = self._bisect(step, share)
                 if climbs and not self.closed:
                     self._climb(CLIMBING * step)
@@ -239,18 +244,29 @@ class Search:
     def _improve(self, seconds: float) -> None:
         """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
         small = self.small
-        self._anneal(0.5 * seconds if small else seconds)
+        annealing = IMPROVING * seconds * self._yields.annealing if small else seconds
+        searching = IMPROVING * seconds - annealing if small else 0.5 * seconds
+        before = self.best.value
+        self._anneal(annealing)
+        self._yields.count("annealing", annealing, self._fallen(before))
         self._rounds += 1
         if small and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)
-        until = self.clock.spent_s + (seconds if small else 0.5 * seconds)
+        gained, first = 0.0, self.clock.spent_s
+        until = first + searching
         while self.clock.spent_s < until and not self.closed and self._in_time("neighbourhood"):
-            began = self.clock.spent_s
+            began, before = self.clock.spent_s, self.best.value
             reply = improve_once(self.windows, self.best, self.rng, self.clock)
+            gained += self._fallen(before)
             self._built("neighbourhood", began + SECONDS)
             self.tests += 1
             self.clock.charge(reply)
             self._collect()
+        self._yields.count("neighbourhoods", self.clock.spent_s - first, gained)
+
+    def _fallen(self, before: float) -> float:
+        """Return by what part the objective fell."""
+        return 1.0 - self.best.value / before if before > 0.0 else 0.0
 
     def _in_time(self, model: str) -> bool:
         """Return whether there is time to build such a model and look at it."""

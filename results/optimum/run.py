@@ -229,6 +229,7 @@ def main() -> None:
             if given.again
             or (row := there.get((name, objective))) is None
             or float(row["time_limit_s"]) < limit_s
+            or not (given.nominal or row["simulator_bound"])
         ]
         search = band in SEARCHED and covered(instance)
         if not wanted or (given.nominal and not search):

@@ -87,16 +87,17 @@ def _ahead(f: FlatProblem, c: int, ranks: Floats, rows: Ints, rng: np.random.Gen
             blocks = f.option_p[option] == p and (
                 ready < rows[x, 2] + f.occupied[option] and rows[x, 2] < rows[c, 2]
             )
-        if blocks and f.workflow[x] != f.workflow[c]:
+        # What comes after c in the order was before it because of c's parents: that stays so.
+        if blocks and ranks[x] < ranks[c] and f.workflow[x] != f.workflow[c]:
             found += 1
             if rng.random() * found < 1.0:
                 blocker = x
     if blocker < 0:
         return False
     if rng.random() < 0.5:
-        ranks[c] = min(ranks[c], ranks[blocker] - 0.5)
+        ranks[c] = ranks[blocker] - 0.5
     else:
-        ranks[blocker] = max(ranks[blocker], ranks[c] + 0.5)
+        ranks[blocker] = ranks[c] + 0.5
     return True
 
 
@@ -210,12 +211,17 @@ class Annealer:
         self._rate = 0.0
 
     def run(self, seconds: float) -> None:
-        """Anneal for about so long."""
+        """Anneal for about so long, in runs of several lengths."""
         if not self._rate:
             # The first call compiles, or loads what was compiled.
             self.rounds(1)
             self.rounds(5)
-        self.rounds(max(5, int(seconds * self._rate)))
+        until = time.perf_counter() + seconds
+        while True:
+            left = int((until - time.perf_counter()) * self._rate)
+            taken = max(5, min(self._length(), left))
+            if self._one_run(taken) < taken or time.perf_counter() >= until or self._stop():
+                return
 
     def counted(self, seconds: float) -> None:
         """Anneal for the rounds that take about so long, whatever this machine's speed."""
@@ -223,25 +229,27 @@ class Annealer:
 
     def rounds(self, rounds: int) -> None:
         """Anneal for so many rounds, in runs of several lengths, or until it is to stop."""
-        short = max(5, int(RUN_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
         while True:
-            length = short * LENGTHS[int(self._rng.integers(len(LENGTHS)))]
-            # No run so short that it is of no use is left for the end.
-            taken = rounds if rounds < length + short else length
+            taken = min(self._length(), rounds)
             done = self._one_run(taken)
             rounds -= taken
             if done < taken or rounds == 0 or self._stop():
                 return
+
+    def _length(self) -> int:
+        """Return the rounds of the next run."""
+        short = max(5, int(RUN_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
+        return short * LENGTHS[int(self._rng.integers(len(LENGTHS)))]
 
     def _one_run(self, rounds: int) -> int:
         """Cool down once; return after how many rounds, should it be asked to stop.
 
         In parts, the same as in one: compiled code lets nobody ask for a stop.
         """
+        began = time.perf_counter()
         self._begin()
         hot = HOT[int(self._rng.integers(len(HOT)))]
         part = max(5, int(PART_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
-        began = time.perf_counter()
         ranks, wanted = self._ranks, self._wanted
         least = (float("inf"), float("inf"))
         done = 0
@@ -256,9 +264,9 @@ class Annealer:
             if done >= rounds or self._stop():
                 break
         self.value = least[0]
-        self._rate = done / max(1e-6, time.perf_counter() - began)
         rows = place_all(self._flat, self._ranks, self._wanted, self._nothing)
         self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
+        self._rate = done / max(1e-6, time.perf_counter() - began)
         return done
 
     def _begin(self) -> None:

@@ -75,7 +75,7 @@ def place_within(
     given : int array, shape (n, 6)
         Rows of calls that are placed already, with their ancestors; −1 as the option of others.
     limit : float
-        Req_q from which on the schedule is of no use, and is not completed.
+        Req_q above which the schedule is of no use, and is not completed.
     """
     calls, rows = f.workflow.size, given.copy()
     prefills, decodes = f.lag.shape[1], f.lag.shape[2]

@@ -12,7 +12,7 @@ from hexsolve.solver.optimum.timetable import Timetable, worst_slowdown
 from hexsolve.solver.optimum.windows import Windows
 
 FIRST_S = 2.0
-"""Seconds of the first climb; each one has twice as many as the one before."""
+"""Seconds of the first climb."""
 
 
 class State(NamedTuple):
@@ -26,7 +26,8 @@ class State(NamedTuple):
 class Prover:
     """Climbs from the bound towards the best value (see `ASCENTS`), again and again.
 
-    Each climb starts from what is known by then and takes the next way up. Neither CP-SAT nor
+    Each climb starts from what is known by then and takes the next way up, for twice as long; one
+    that ends with a schedule is followed by the same for what is better still. Neither CP-SAT nor
     compiled code holds up Python's other threads, so that this one has a core of its own. Leave it
     by ``with``.
 
@@ -43,6 +44,7 @@ class Prover:
         self._windows, self._clock, self._state = windows, clock, state
         self._replies: SimpleQueue[Reply | BaseException] = SimpleQueue()
         self._ended = Event()
+        self._proven = Event()
         self._workers = clock.workers // 2
         self._thread = Thread(target=self._run, name="prover", daemon=True)
 
@@ -59,6 +61,11 @@ class Prover:
     def climbing(self) -> bool:
         """Whether the thread is still at it; it ends where there is nothing left to climb."""
         return self._thread.is_alive()
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing is better than the best schedule; the reply that says so is there."""
+        return self._proven.is_set()
 
     def replies(self) -> Iterator[Reply]:
         """Yield what came since the last time; raise what went wrong."""
@@ -94,10 +101,12 @@ class Prover:
             building_s = max(building_s, self._clock.spent_s - began - effort.seconds)
             self._replies.put(reply)
             if reply.infeasible:
+                self._proven.set()
                 return
             if reply.placed is not None:
-                # Better, and perhaps the best: this thread knows before the first one is told.
-                worst = worst_slowdown(self._windows.problem, reply.placed)
-                known = State(worst, said.timetable, max(bound, reply.bound))
+                # Better, and perhaps the best.
+                value = worst_slowdown(self._windows.problem, reply.placed)
+            # This thread knows before the first one is told.
+            known = State(value, said.timetable, max(bound, reply.bound))
             if not reply.optimal:
                 seconds, turn = 2.0 * seconds, turn + 1

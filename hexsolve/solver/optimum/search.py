@@ -85,7 +85,9 @@ class Search:
         self.best = first
         self.bound = self.windows.critical_path_bound()
         self.bound_source = "critical path"
-        self._annealer = Annealer(self.best, clock.options.seed, lambda: clock.stopped)
+        self._annealer = Annealer(
+            self.best, clock.options.seed, lambda: clock.stopped or self._proven()
+        )
         self.tests = 0
         self._yields = Yields()
         self._building_s = {"all": 0.0, "neighbourhood": 0.0}
@@ -139,6 +141,7 @@ class Search:
             elif not (climbs and gap < NEAR and self._climb(4.0 * step)):
                 if self._unanswered < UNANSWERED or self._turns % RARELY == 0:
                     share = self._bisect(step, share)
+                    self._collect()
                 if climbs and not self.closed:
                     self._climb(CLIMBING * step)
                 if not self.closed:
@@ -152,8 +155,12 @@ class Search:
         """Take what the prover found, and let it know what is known."""
         if self._prover is not None:
             for reply in self._prover.replies():
-                self._take(reply)
+                self._count_in(reply)
             self.state = State(self.best.value, self.best.timetable, self.bound)
+
+    def _proven(self) -> bool:
+        """Whether the prover is through: all else is in vain then."""
+        return self._prover is not None and self._prover.proven
 
     @property
     def closed(self) -> bool:
@@ -195,7 +202,7 @@ class Search:
         scope = Scope(self.windows, alpha, strict)
         if not scope.hopeless and (scope.choices > LARGEST or not self._in_time("all")):
             return None
-        began, effort = self.clock.spent_s, self.clock.effort(seconds)
+        began, effort = self.clock.spent_s, self.clock.effort(seconds, stop=self._proven)
         reply = ask(scope, effort, self.best.timetable, linear=linear)
         self._built("all", began + effort.seconds)
         self.clock.charge(reply)
@@ -219,36 +226,35 @@ class Search:
         scope = Scope(self.windows, self.best.value, strict=ascent is not None)
         if scope.choices > LARGEST or not self._in_time("all"):
             return False
-        began, effort = self.clock.spent_s, self.clock.effort(seconds)
+        began, effort = self.clock.spent_s, self.clock.effort(seconds, stop=self._proven)
         reply = ask(scope, effort, self.best.timetable, self.bound, ascent=ascent)
         self._built("all", began + effort.seconds)
         self.clock.charge(reply)
-        self._take(reply)
-        return True
-
-    def _take(self, reply: Reply) -> None:
-        """Count in what a minimisation found; close the gap by a test of what is better still."""
-        self.tests += 1
-        if reply.placed is not None:
-            self.best.complete(reply.placed, "CP-SAT")
-        if np.isfinite(reply.bound) or reply.infeasible:
-            # Infeasible: nothing is better than what was best when it was asked.
-            self._raise_bound(min(reply.bound, self.best.value), "CP-SAT")
-        left = reply.optimal and not (self._prover is not None and self._prover.climbing)
+        self._count_in(reply)
+        left = reply.optimal and (self._prover is None or not self._prover.climbing)
         for linear in (False, True):
             if left and not self.closed and self.clock.left_s > 0.05:
                 # What is left is the rounding of α in the objective.
                 seconds = LAST_SHARE * self.clock.options.time_limit_s
                 self._test(self.best.value, seconds, linear, strict=True)
+        return True
+
+    def _count_in(self, reply: Reply) -> None:
+        """Take over the schedule and the bound of a minimisation."""
+        self.tests += 1
+        if reply.placed is not None:
+            self.best.complete(reply.placed, "CP-SAT")
+        if np.isfinite(reply.bound):
+            self._raise_bound(min(reply.bound, self.best.value), "CP-SAT")
 
     def _improve(self, seconds: float) -> None:
         """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
         small = self.small
         annealing = IMPROVING * seconds * self._yields.annealing if small else seconds
         searching = IMPROVING * seconds - annealing if small else 0.5 * seconds
-        before = self.best.value
+        before, first = self.best.value, self.clock.spent_s
         self._anneal(annealing)
-        self._yields.count("annealing", annealing, self._fallen(before))
+        self._yields.count("annealing", self.clock.spent_s - first, self._fallen(before))
         self._rounds += 1
         if small and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)

@@ -133,9 +133,10 @@ def test_what_is_given_up_would_have_been_worse(spare: int) -> None:
         assert done
         assert np.array_equal(kept, whole)
         # By how much the schedule is worse shows on the way, and not only at its end.
-        given_up += not place_within(flat, keys, anywhere, compiled.nothing, 0.5 * reached)[1]
+        rows, _ = place_within(flat, keys, anywhere, compiled.nothing, 0.5 * reached)
+        given_up += bool((rows[:, 0] < 0).any())
         assert not place_within(flat, keys, anywhere, compiled.nothing, reached * (1 - 1e-9))[1]
-    assert given_up == tried > 100
+    assert given_up > tried / 2 > 50
 
 
 def test_lists_stop_when_it_is_enough() -> None:

@@ -1,5 +1,7 @@
 """CP-SAT against every schedule of tiny instances, and what always holds."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -45,11 +47,13 @@ def tiny(seed: int, objective: str, mode: str) -> tuple[SchedulingProblem, list]
 
 @pytest.mark.parametrize("mode", ["nominal", "optimistic"])
 @pytest.mark.parametrize("objective", ["req95", "req99", "req100"])
-def test_the_search_finds_what_brute_force_finds(objective: str, mode: str) -> None:
-    for seed in range(0, 25_000, 1000):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_search_finds_what_brute_force_finds(objective: str, mode: str, workers: int) -> None:
+    options = replace(OPTIONS, workers=workers)
+    for seed in range(0, 25_000 // workers, 1000):
         problem, workflows = tiny(seed, objective, mode)
         best = Oracle(problem).run()
-        found = search(problem, OPTIONS)
+        found = search(problem, options)
         assert found.objective == pytest.approx(best, rel=1e-9), seed
         assert found.bound == pytest.approx(best, rel=1e-6), seed
         assert (

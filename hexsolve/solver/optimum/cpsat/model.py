@@ -85,7 +85,8 @@ class Reply:
     infeasible : bool
         Proven that there is none.
     bound : float
-        No schedule within the limit has a smaller α; −inf if unknown.
+        No schedule of the scope has a smaller α; −inf if unknown. The scope's own α where it has
+        no schedule at all.
     work : float
         Deterministic time used.
     optimal : bool
@@ -128,7 +129,7 @@ def ask(
         that take a minute with it take a tenth of a second without.
     """
     if scope.hopeless:
-        return Reply(None, True, float("inf"), 0.0)
+        return Reply(None, True, scope.alpha, 0.0)
     model = cp_model.CpModel()
     v = make_variables(model, scope)
     for family in FAMILIES:
@@ -172,7 +173,7 @@ def ask(
     if status == cp_model.MODEL_INVALID:
         raise AssertionError(model.validate())
     infeasible = status == cp_model.INFEASIBLE
-    return Reply(None, infeasible, float("inf") if infeasible else bound, work)
+    return Reply(None, infeasible, scope.alpha if infeasible else bound, work)
 
 
 def add_hint(model: cp_model.CpModel, scope: Scope, v: Variables, hint: Timetable) -> None:

@@ -81,14 +81,23 @@ def band_of(name: str) -> str:
 
 
 def stored() -> dict[tuple[str, str], dict[str, str]]:
-    """Return the latest complete row of each instance and objective."""
+    """Return the latest complete row of each instance and objective.
+
+    Where that left the simulator's bound as it was, it has the one before.
+    """
     if not RUNS.exists():
         return {}
     text = RUNS.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         RUNS.write_text(whole, encoding="utf-8")
-    return {(row["instance"], row["objective"]): row for row in csv.DictReader(whole.splitlines())}
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for row in csv.DictReader(whole.splitlines()):
+        key = row["instance"], row["objective"]
+        if not row["simulator_bound"] and key in rows:
+            row["simulator_bound"] = rows[key]["simulator_bound"]
+        rows[key] = row
+    return rows
 
 
 def append(row: dict[str, object]) -> None:

@@ -1,5 +1,6 @@
 """From a formulation to its proven optimum: LP bound, a first plan, then rung by rung."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pulp
@@ -40,7 +41,6 @@ def search(task: Task, budget: Budget, solver: str = "highs") -> Found:
             return Found(whole, relaxation.run, relaxation)
         return Found(whole, backend(solver).solve(whole.model, budget), None)
     way = Direction.of(whole.model)
-    budget = _reporting_bound(budget, bound, way)
     first = task.formulation(relaxation.promising(PROMISING), whole.load_bound)
     add_totals(first)
     run = backend(solver).solve(first.model, _first_budget(budget, bound, way))
@@ -88,16 +88,18 @@ def _first_budget(budget: Budget, bound: float, way: Direction) -> Budget:
         enough_s=budget.time_s - (1.0 - FIRST_TIME) * budget.left_s,
         gap=FIRST_GAP * budget.gap,
         target=way.worse_by(bound, 0.99 * budget.gap * abs(bound)),
+        on_progress=_reporting_bound(budget.on_progress, bound),
     )
 
 
-def _reporting_bound(budget: Budget, bound: float, way: Direction) -> Budget:
-    """Return the budget with progress that never shows a bound worse than the LP's."""
-    report = budget.on_progress
+def _reporting_bound(
+    report: Callable[[Progress], None] | None, bound: float
+) -> Callable[[Progress], None] | None:
+    """Return what tells of a MILP over some candidates: its plans are plans, its bound is none."""
     if report is None:
-        return budget
+        return None
 
     def show(progress: Progress) -> None:
-        report(replace(progress, bound=way.tightest(progress.bound, bound)))
+        report(replace(progress, bound=bound))
 
-    return replace(budget, on_progress=show)
+    return show

@@ -10,7 +10,7 @@ from hexsolve.cli import solver_options
 from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.interrupt import in_background, stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
-from hexsolve.cli.progress import solving
+from hexsolve.cli.progress import solving, telling_if_long
 from hexsolve.cli.solver_options import cores
 from hexsolve.instances.benchmark.io import load_scheduling_instance
 from hexsolve.instances.files import write_text
@@ -89,6 +89,7 @@ def optimum(
     from hexsolve.solver.backends import Progress
     from hexsolve.solver.optimum.answer import optimum as solve
     from hexsolve.solver.optimum.clock import SearchOptions
+    from hexsolve.solver.optimum.ready import compile_annealing
 
     check_output(output, Path(instance))
     if workers is None:
@@ -100,6 +101,8 @@ def optimum(
         if times == "nominal" and decode_batch is None:
             raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
         chosen = ScheduleTimes.model_validate(fields)
+    with telling_if_long("compiling list scheduling, once in each environment …"):
+        compile_annealing()
     started = time.perf_counter()
     with stopping_on_interrupt() as stop, solving(f"optimum of {loaded.name}", "slo") as tell:
 

@@ -1,6 +1,7 @@
 """Progress on standard error for work that takes longer than two seconds."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,18 @@ def solving(title: str, objective: str) -> Iterator["Callable[[Progress], None]"
     finally:
         for status in shown:
             status.stop()
+
+
+@contextmanager
+def telling_if_long(text: str) -> Iterator[None]:
+    """Write a line once what is done inside takes long."""
+    told = threading.Timer(PATIENCE_S, lambda: print(text, file=sys.stderr, flush=True))
+    told.daemon = True
+    told.start()
+    try:
+        yield
+    finally:
+        told.cancel()
 
 
 @contextmanager

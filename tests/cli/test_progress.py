@@ -1,6 +1,9 @@
 """Long simulations say how far they are, on standard error."""
 
 import itertools
+import time
+
+import pytest
 
 from hexsolve.cli import progress
 from hexsolve.models.simulation.engine import Simulation
@@ -39,3 +42,11 @@ def test_short_work_is_silent(capsys):
         for done in range(40):
             report(done)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("took_s", [0.0, 0.2])
+def test_what_takes_long_is_said_once(took_s, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.05)
+    with progress.telling_if_long("compiling"):
+        time.sleep(took_s)
+    assert capsys.readouterr() == ("", "compiling\n" if took_s else "")

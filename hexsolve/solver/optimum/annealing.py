@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,14 +31,19 @@ PART_S = 0.3
 
 UNBOUND, FREED = 0.4, 1.03
 """How often all calls are freed from their decode instances first, if Req_q is then at most so many
-times the best known: from far above a run does not come back."""
+times what it was: from far above a run does not come back."""
+
+PATIENCE, YOUNG = 5, 0.75
+"""Runs without a gain after which a chain is stuck; how often a young one goes on in place of the
+incumbent's that is: runs end percents apart, by chance, and most do not come away from there."""
 
 AHEAD, UPSTREAM = 0.4, 0.3
 """Share of moves that put a waiting call before one it waits for; how often not the call that was
 drawn is taken but the one before it, and so on."""
 
-DECODE_MOVES = 0.3
-"""Share of the other moves that bind a call to a decode instance, where there are several."""
+DECODE_MOVES, EXCHANGES = 0.3, 0.5
+"""Share of the other moves that bind a call to a decode instance, where there are several; how
+often another call is bound to the one that this call leaves."""
 
 
 @compiled
@@ -102,6 +108,21 @@ def _ahead(f: FlatProblem, c: int, ranks: Floats, rows: Ints, rng: np.random.Gen
 
 
 @compiled
+def _exchange(c: int, wanted: Ints, rows: Ints, rng: np.random.Generator) -> bool:
+    """Bind c and a call that decodes elsewhere meanwhile each to the other's decode instance."""
+    found, other = 0, -1
+    for x in range(wanted.size):
+        elsewhere = rows[x, 1] >= 0 and rows[x, 1] != rows[c, 1]
+        if elsewhere and rows[x, 5] > rows[c, 3] and rows[x, 3] < rows[c, 5]:
+            found += 1
+            if rng.random() * found < 1.0:
+                other = x
+    if other >= 0:
+        wanted[c], wanted[other] = rows[other, 1], rows[c, 1]
+    return other >= 0
+
+
+@compiled
 def _move(
     f: FlatProblem,
     slowdown: Floats,
@@ -128,6 +149,8 @@ def _move(
     kind = rng.random()
     if f.slots.size > 1 and kind < DECODE_MOVES:
         first, count = f.decode_first[c], f.decode_first[c + 1] - f.decode_first[c]
+        if rows[c, 1] >= 0 and rng.random() < EXCHANGES and _exchange(c, wanted, rows, rng):
+            return
         if count > 1:
             drawn = int(rng.random() * (count + 1))
             wanted[c] = ANY if drawn == count else f.decode_d[first + drawn]
@@ -190,8 +213,30 @@ def anneal(
     return (best, best_smooth), best_ranks, best_wanted, wanted
 
 
+@dataclass(slots=True)
+class Chain:
+    """A succession of runs, each from where the last one was best.
+
+    Attributes
+    ----------
+    ranks : float array
+        Of calls, the order that list scheduling places them in.
+    wanted : int array
+        Decode instances that calls are bound to, or `ANY`.
+    value : float
+        The least Req_q of the last run.
+    stale : int
+        Runs since one has found anything better.
+    """
+
+    ranks: Floats
+    wanted: Ints
+    value: float = float("inf")
+    stale: int = 0
+
+
 class Annealer:
-    """Improves an incumbent, from its own last order or from the incumbent's.
+    """Improves an incumbent: from its order, and once that is stuck also from the first one anew.
 
     Attributes
     ----------
@@ -205,8 +250,8 @@ class Annealer:
         self._flat = incumbent.lists.flat
         self._nothing = incumbent.lists.nothing
         self._rng = np.random.default_rng([seed, 1])
-        self._ranks = np.zeros(0)
-        self._wanted: Ints = np.zeros(0, dtype=np.int64)
+        self._first = self._closest()
+        self._main, self._young = self._anew(), self._anew()
         self.value = float("inf")
         self._rate = 0.0
 
@@ -247,10 +292,10 @@ class Annealer:
         In parts, the same as in one: compiled code lets nobody ask for a stop.
         """
         began = time.perf_counter()
-        self._begin()
+        chain = self._drawn()
         hot = HOT[int(self._rng.integers(len(HOT)))]
         part = max(5, int(PART_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
-        ranks, wanted = self._ranks, self._wanted
+        ranks, wanted = chain.ranks, self._freed(chain)
         least = (float("inf"), float("inf"))
         done = 0
         while True:
@@ -259,27 +304,46 @@ class Annealer:
                 self._flat, ranks, wanted, self._nothing, self._rng, done, end, rounds, hot, COLD
             )
             if reached < least:
-                least, self._ranks, self._wanted = reached, best_ranks, best_wanted
+                least, chain.ranks, chain.wanted = reached, best_ranks, best_wanted
             done = end
             if done >= rounds or self._stop():
                 break
-        self.value = least[0]
-        rows = place_all(self._flat, self._ranks, self._wanted, self._nothing)
+        chain.stale = 0 if least[0] < chain.value else chain.stale + 1
+        self.value = chain.value = least[0]
+        rows = place_all(self._flat, chain.ranks, chain.wanted, self._nothing)
         self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
         self._rate = done / max(1e-6, time.perf_counter() - began)
         return done
 
-    def _begin(self) -> None:
-        """Take over the incumbent's order if it is better, and now and then without bindings."""
-        if self._incumbent.value < self.value:
-            self._take_over()
-        if self._rng.random() < UNBOUND:
-            freed = np.full(self._wanted.size, ANY, dtype=np.int64)
-            if self._reached(self._ranks, freed) <= FREED * self._incumbent.value:
-                self._wanted = freed
+    def _drawn(self) -> Chain:
+        """Return the chain that goes on: the incumbent's, or if that is stuck mostly a young one.
 
-    def _take_over(self) -> None:
-        """Take the order and bindings with which list scheduling comes closest to the incumbent.
+        A young chain that is stuck as well makes room for the next.
+        """
+        if self._incumbent.value < self._main.value:
+            self._main = Chain(*self._closest())
+        if self._main.stale < PATIENCE or self._rng.random() >= YOUNG:
+            return self._main
+        if self._young.stale >= PATIENCE:
+            self._young = self._anew()
+        return self._young
+
+    def _anew(self) -> Chain:
+        """Return a chain from the first order; compiled code goes on in its arrays."""
+        ranks, wanted = self._first
+        return Chain(ranks.copy(), wanted.copy())
+
+    def _freed(self, chain: Chain) -> Ints:
+        """Return the chain's bindings, now and then without any."""
+        if self._rng.random() < UNBOUND:
+            freed = np.full(chain.wanted.size, ANY, dtype=np.int64)
+            known = min(chain.value, self._reached(chain.ranks, chain.wanted))
+            if self._reached(chain.ranks, freed) <= FREED * known:
+                return freed
+        return chain.wanted
+
+    def _closest(self) -> tuple[Floats, Ints]:
+        """Return order and bindings with which list scheduling comes closest to the incumbent.
 
         Its keys without bindings; its starts with them; its starts of transfers with them.
         """
@@ -292,7 +356,7 @@ class Annealer:
             (_order(np.array([row.start for row in timetable])), bound),
             (_order(np.array([row.sent for row in timetable])), bound),
         ]
-        self._ranks, self._wanted = min(tries, key=lambda each: self._reached(*each))
+        return min(tries, key=lambda each: self._reached(*each))
 
     def _reached(self, ranks: Floats, wanted: Ints) -> float:
         return energy(self._flat, place_all(self._flat, ranks, wanted, self._nothing))[0]

@@ -10,6 +10,7 @@ from hexsolve.models.status import Limit, Status, derive_status, relative_gap
 from hexsolve.solver.optimum.clock import Clock, SearchOptions
 from hexsolve.solver.optimum.decode_batch import choose_batch
 from hexsolve.solver.optimum.problem import build_problem
+from hexsolve.solver.optimum.ready import compile_annealing
 from hexsolve.solver.optimum.replay import replay
 from hexsolve.solver.optimum.search import Report, Search
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
@@ -29,8 +30,9 @@ def optimum(
 ) -> Schedule:
     """Return the best schedule and bound within the options' time limit.
 
-    The limit covers all but the replay in the simulator; the choice of the decode batch and the
-    first lists get a quarter of it.
+    The limit covers all but the replay in the simulator, and the compilation of list scheduling
+    that an environment's first call may need; the choice of the decode batch and the first lists
+    get a quarter of it.
 
     Parameters
     ----------
@@ -49,6 +51,7 @@ def optimum(
     """
     cluster, workflows = instance.cluster, instance.workflows
     horizons = standalone_horizons(cluster, workflows)
+    compile_annealing()
     clock = Clock(options)
     share = FIRST_SHARE * options.time_limit_s
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hexsolve.models.check.schedule import check_schedule
-from hexsolve.solver.optimum.annealing import Annealer, _ahead
+from hexsolve.solver.optimum.annealing import PATIENCE, Annealer, _ahead, _exchange
 from hexsolve.solver.optimum.bounds.times import Ints
 from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.lists import ListScheduler
@@ -118,6 +118,53 @@ def test_a_waiting_call_is_put_before_one_it_waits_for() -> None:
                 assert any(waited_for(lists.flat, rows, *pair) for pair in pairs)
                 moved += 1
     assert moved > 100
+
+
+def test_two_calls_that_decode_at_the_same_time_change_places() -> None:
+    moved = 0
+    for seed in range(60):
+        cluster, workflows = random_instance(seed, workflows=8)
+        lists = ListScheduler(problem_of(cluster, workflows))
+        rng = np.random.default_rng(seed)
+        calls = lists.flat.workflow.size
+        anywhere = np.full(calls, ANY, dtype=np.int64)
+        keys = rng.permutation(calls).astype(float)
+        rows = place_all(lists.flat, keys, anywhere, lists.nothing)
+        for c in np.flatnonzero(rows[:, 1] >= 0):
+            wanted = anywhere.copy()
+            changed = _exchange(c, wanted, rows, rng)
+            (bound,) = np.nonzero(wanted != ANY)
+            there = [
+                x
+                for x in np.flatnonzero(rows[:, 1] >= 0)
+                if rows[x, 1] != rows[c, 1]
+                and max(rows[x, 3], rows[c, 3]) < min(rows[x, 5], rows[c, 5])
+            ]
+            assert changed == (there != [])
+            if changed:
+                (x,) = set(bound.tolist()) - {c}
+                assert x in there
+                assert (wanted[c], wanted[x]) == (rows[x, 1], rows[c, 1])
+                moved += 1
+    assert moved > 100
+
+
+def test_an_annealer_that_is_stuck_begins_anew() -> None:
+    """Time and again from the first order, as if it had just been made."""
+    cluster, workflows = random_instance(7, workflows=8)
+    incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
+    incumbent.offer(list_schedule(incumbent.problem), "random")
+    annealer = Annealer(incumbent, 5)
+    ranks, wanted = annealer._anew().ranks, annealer._anew().wanted
+    young = []
+    for _ in range(20 * PATIENCE):
+        annealer.rounds(30)
+        if not any(annealer._young is each for each in young):
+            young.append(annealer._young)
+    assert len(young) >= 4
+    assert all(each.stale == PATIENCE for each in young[:-1])
+    assert (annealer._anew().ranks == ranks).all()
+    assert (annealer._anew().wanted == wanted).all()
 
 
 def test_annealing_begins_where_the_best_list_is() -> None:

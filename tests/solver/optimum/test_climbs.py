@@ -16,7 +16,7 @@ from hexsolve.solver.optimum.cpsat.objective import UNIT
 from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.prover import Prover, State
-from hexsolve.solver.optimum.timetable import Timetable, value
+from hexsolve.solver.optimum.timetable import Timetable, value, worst_slowdown
 from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import list_schedule, problem_of, random_instance, search
 
@@ -37,6 +37,14 @@ def test_every_ascent_ends_where_descent_does(ascent: int) -> None:
         assert down.optimal
         assert up.optimal
         assert up.bound == pytest.approx(down.bound, abs=1.0 / UNIT), seed
+        # From where it is known to end: the optimum itself is not cut off.
+        assert up.placed is not None
+        best = worst_slowdown(problem, up.placed)
+        again = ask(scope, Effort(10.0), hint, minimise_from=best, ascent=ascent)
+        assert again.optimal
+        assert again.placed is not None
+        assert worst_slowdown(problem, again.placed) == pytest.approx(best, abs=2.0 / UNIT)
+        assert best >= again.bound >= best - 3.0 / UNIT
 
 
 @pytest.mark.parametrize("linear", [False, True])

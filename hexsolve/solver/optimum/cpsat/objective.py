@@ -17,12 +17,13 @@ PARTS = 100
 def largest_slowdown(model: cp_model.CpModel, scope: Scope, v: Variables, least: float) -> None:
     """Minimise A with ``UNIT · (f_c + tail_c − a_w) ≤ A · H_w`` of all calls c of kept workflows.
 
+    It begins at what is known to be the `least` α: a climb would have to refute anew what is below.
     a_w and H_w in parts of a tick are rounded up, so that A exceeds UNIT·α by less than one: no
     schedule has an α of at most (A − 1)/UNIT. The value of a schedule is computed from its ticks.
     """
     problem = scope.problem
     grid = problem.times.grid_s
-    lowest = max(0, math.floor(least * UNIT * (1.0 - 1e-3)) - 1)
+    lowest = max(0, math.floor(least * UNIT * (1.0 - 1e-9)) - 1)
     v.scale = model.new_int_var(lowest, math.ceil(scope.alpha * UNIT) + 1, "A")
     for w in scope.deadline:
         arrival = math.ceil(problem.arrival_s[w] / grid * PARTS)

@@ -143,6 +143,13 @@ class Formulation:
             return True
         return self.problem.slo_scale is not None and "path" not in self.variation.ignore
 
+    @property
+    def load_most(self) -> float:
+        """The load, or if that is a variable what no plan exceeds; infinite if nothing is known."""
+        if not isinstance(self.load, pulp.LpVariable):
+            return self.load
+        return self._most if self.load_bound is None else self.load_bound / self.unit
+
     # -- what a candidate's columns do in each family -------------------------------------
 
     def demand(self, row: int, column: int) -> Column:
@@ -449,20 +456,20 @@ class Formulation:
         A single instance that could serve a whole class and more would otherwise appear in the
         LP as a small fraction of an instance, and the bound would be poor on small clusters.
         """
-        if not isinstance(self.load, pulp.LpVariable):
-            most, enough = self.load, 1.0
-        elif self.load_bound is not None:
-            most, enough = self.load_bound / self.unit, 1.0
-        else:
-            # θ is not known, its upper bound is poor: only for what a solver takes for nothing
-            most, enough = self._most, NEGLIGIBLE
+        known = not isinstance(self.load, pulp.LpVariable) or self.load_bound is not None
+        # θ is not known, its upper bound is poor: only for what a solver takes for nothing
+        most, enough = self.load_most, 1.0 if known else NEGLIGIBLE
         if share * most >= enough or math.isinf(most):
             return
-        name = f"built_c{row}_{self.candidates[column].key}"
+        name = self.built_row(row, column)
         if self._cuts is not None and name not in self._cuts:
             return
         flow, count = self.flow[row, column], self.count[column]
         self._row(name, pulp.LpConstraintLE, 0.0, (flow, 1.0), (count, -most))
+
+    def built_row(self, row: int, column: int) -> str:
+        """Return the name of the inequality ``flow ≤ θ · count``."""
+        return f"built_c{row}_{self.candidates[column].key}"
 
     def flow_column(self, row: int, column: int) -> Column:
         """Return what one unit of flow does in the shared rows."""

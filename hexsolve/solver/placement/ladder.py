@@ -13,7 +13,8 @@ from dataclasses import replace
 from hexsolve.solver.backends import Budget, Progress, Run, backend
 from hexsolve.solver.placement.direction import Direction
 from hexsolve.solver.placement.formulation import Formulation
-from hexsolve.solver.placement.relaxation import TOLERANCE, Relaxation
+from hexsolve.solver.placement.pricing import TOLERANCE
+from hexsolve.solver.placement.relaxation import Relaxation
 from hexsolve.solver.placement.task import Found, Task
 from hexsolve.solver.placement.totals import add_totals
 from hexsolve.solver.result import Limit, relative_gap
@@ -49,7 +50,7 @@ class Ladder:
         self.start = self.bound = relaxation.run.objective
         self.rung = max(FIRST_RUNG, budget.gap) * abs(self.start)
         # Only the inequalities that bind in the LP: the others slow the search's many LPs down.
-        self.cuts = frozenset(name for name, dual in relaxation.duals.items() if dual != 0.0)
+        self.cuts = relaxation.cuts
 
     def climb(self, best: Formulation, value: float | None) -> Found:
         """Return the best plan, the one known or a better one, and a bound over all candidates.

@@ -9,7 +9,8 @@ from hexsolve.models.problem import PlanningProblem
 from hexsolve.solver.backends import Run
 from hexsolve.solver.placement.candidates import Candidate
 from hexsolve.solver.placement.formulation import Formulation, Variation
-from hexsolve.solver.placement.relaxation import TOLERANCE, Relaxation
+from hexsolve.solver.placement.pricing import TOLERANCE
+from hexsolve.solver.placement.relaxation import Relaxation
 from hexsolve.solver.placement.traffic import Traffic
 
 

@@ -172,13 +172,28 @@ def report(lines: list[dict[str, object]], repetitions: int) -> str:
     begin, end = "<!-- measured -->\n", "<!-- end -->\n"
     before, after = text.split(begin)[0], text.split(end)[1]
     machine = (
-        f"Median of {repetitions} solve(s), one solver thread, {os.cpu_count()} cores shared with "
-        f"other work (load average {min(float(str(x['load_average'])) for x in lines):.1f} to "
+        f"Medians, of {repetitions} solve(s) in the last run, one solver thread, "
+        f"{os.cpu_count()} cores shared with other work (load average {min(float(str(x['load_average'])) for x in lines):.1f} to "
         f"{max(float(str(x['load_average'])) for x in lines):.1f}), "
         f"Python {platform.python_version()}:\n\n"
     )
     measured = machine + table(lines) + "\n100,000 GPUs take, against 480 GPUs:\n\n" + ratios(lines)
     return before + begin + measured + end + after
+
+
+def with_kept(lines: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Return all lines of the table: these, and of runs.csv those of other sizes or objectives."""
+    known: dict[tuple[int, object], dict[str, object]] = {}
+    path = HERE / "runs.csv"
+    if path.exists():
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                numbers = {key: float(row[key]) for key in ("value", "gap", "wall_s", "cpu_s")}
+                gpus = int(row["gpus"])
+                known[gpus, row["objective"]] = {**row, **numbers, "gpus": gpus}
+    known |= {(int(str(line["gpus"])), line["objective"]): line for line in lines}
+    order = [(size, objective) for size in SIZES for objective in OBJECTIVES]
+    return [known[key] for key in order if key in known]
 
 
 def main() -> None:
@@ -203,6 +218,7 @@ def main() -> None:
             print({key: value for key, value in lines[-1].items() if "_all" not in key}, flush=True)
     if given.quick:
         return
+    lines = with_kept(lines)
     with (HERE / "runs.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()

@@ -171,10 +171,10 @@ def report(lines: list[dict[str, object]], repetitions: int) -> str:
     text = (HERE / "README.md").read_text()
     begin, end = "<!-- measured -->\n", "<!-- end -->\n"
     before, after = text.split(begin)[0], text.split(end)[1]
+    loads = [float(str(line["load_average"])) for line in lines]
     machine = (
-        f"Medians, of {repetitions} solve(s) in the last run, one solver thread, "
-        f"{os.cpu_count()} cores shared with other work (load average {min(float(str(x['load_average'])) for x in lines):.1f} to "
-        f"{max(float(str(x['load_average'])) for x in lines):.1f}), "
+        f"Medians, of {repetitions} solve(s) in the last run, one solver thread, {os.cpu_count()} "
+        f"cores shared with other work (load average {min(loads):.1f} to {max(loads):.1f}), "
         f"Python {platform.python_version()}:\n\n"
     )
     measured = machine + table(lines) + "\n100,000 GPUs take, against 480 GPUs:\n\n" + ratios(lines)

@@ -70,7 +70,7 @@ class Pricing:
         self._flows = self._matrix(flows)
         self._candidate, self._class = np.array(of, dtype=np.int64).reshape(-1, 2).T
         self._rule_of = np.repeat(np.arange(len(rules)), [len(each) for each in rules])
-        self._rules = _blocks(rules)
+        self._rules: Any = _blocks(rules) if of else csr_array((0, 0), dtype=np.float64)
 
     def _matrix(self, columns: list[Column]) -> Any:
         """Return columns over shared rows as a sparse matrix, a line each; rows get numbers."""
@@ -97,6 +97,8 @@ class Pricing:
         most : float
             The most that a flow can be; may be infinite.
         """
+        if not self.columns.size:
+            return Priced({}, {}, frozenset())
         prices = np.array([duals[name] for name in self._rows])
         own = (self._cost if self._counts_cost else 0.0) - duals.get("budget", 0.0) * self._cost
         own = own - self._inventory @ prices[: self._inventory.shape[1]]

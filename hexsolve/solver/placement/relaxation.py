@@ -17,7 +17,8 @@ class Relaxation:
     run : Run
         Its value, which is a bound, or the proof that nothing is feasible.
     duals : dict of str to float
-        Dual of every constraint, as in the documentation, for the problem as a minimisation.
+        Dual of every constraint of the LP, as in the documentation, for the problem as a
+        minimisation.
     penalty : dict of int to float
         Candidate → how much worse than the LP a plan with one instance of it is, at least.
     own : dict of int to float

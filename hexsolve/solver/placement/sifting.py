@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 
+import pulp
+
 from hexsolve.solver.backends import Budget
 from hexsolve.solver.placement.formulation import Formulation
 from hexsolve.solver.placement.pricing import Pricing, most_flow
@@ -20,14 +22,21 @@ NEAR = 0.3
 MISSING = 1e-9
 """Penalty below zero, as a share of what an instance costs, from which on a candidate is missing.
 
-All instances of a plan together then take at most such a share from the bound.
+What all instances of a plan together take from the bound is such a share of what they cost.
 """
+
+MORE = 10.0
+"""A flow may be so many times the load that no plan exceeds while candidates are missing: the duals
+also say what a plan would gain by more nodes, and with them it may carry more than that."""
 
 
 def sift(
     task: Task, budget: Budget, start: list[int] | None = None, load_bound: float | None = None
 ) -> tuple[Formulation, Relaxation]:
-    """Return a formulation over some candidates whose LP has the value of that over all, and it.
+    """Return a formulation over some candidates, and its LP, whose value bounds all plans.
+
+    It is the value of the LP over all candidates; where the load is maximised it may be less, as
+    then a flow of one instance beyond any load adds nothing.
 
     A candidate without which the LP's value is what it is has a penalty of at least zero: its
     columns' reduced costs are not negative. Those with a penalty below zero enter, and the LP is
@@ -56,6 +65,8 @@ def sift(
         pricing = pricing or Pricing(formulation, range(len(task.candidates)))
         # Not what this LP says: with what is missing more load may be carried.
         most = formulation.load_most
+        if isinstance(formulation.load, pulp.LpVariable) and load_bound is None:
+            most *= MORE
         relaxation = relax(formulation, budget, pricing, most)
         value = relaxation.run.objective
         if value is None:

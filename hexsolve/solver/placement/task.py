@@ -47,8 +47,8 @@ class Task:
 class Found:
     """A solved task: the formulation holds the values, `relaxation` the duals (HiGHS only).
 
-    The duals are those of the model without a bound on the load: with it they would price only
-    this inventory, and an estimate of what more nodes gain would be too low.
+    The duals are those of the model without a bound on the load that more nodes would exceed: with
+    it they would price only this inventory, and an estimate of what more nodes gain be too low.
     """
 
     formulation: Formulation

@@ -12,8 +12,8 @@ from hexsolve.solver.placement.pricing import Pricing
 from hexsolve.solver.placement.relaxation import relax
 from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.sifting import sift
-from hexsolve.solver.placement.solve import make_task
-from tests.solver.placement.tiny import OBJECTIVES, drawn, exact
+from hexsolve.solver.placement.solve import make_task, solve
+from tests.solver.placement.tiny import OBJECTIVES, drawn, exact, limited
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +81,15 @@ def test_what_is_priced_does_not_depend_on_what_is_in_the_lp() -> None:
     few = Pricing(task.formulation(some), some).price(duals, whole.load_most)
     assert few.own == {column: every.own[column] for column in some}
     assert few.earned == pytest.approx({column: every.earned[column] for column in some})
+
+
+def test_no_candidate_at_all_carries_nothing() -> None:
+    problem = limited(drawn(0), ttft_limit_s=1e-6, tpot_limit_s=1e-9)
+    task = make_task(problem, "load")
+    assert task.candidates == []
+    found = solve(problem, "load", exact())
+    assert found.outcome.objective == pytest.approx(0.0, abs=1e-9) or found.outcome.infeasible
+    assert sift(task, exact())[1].penalty == {}
 
 
 def test_given_counts_are_kept() -> None:

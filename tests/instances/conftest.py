@@ -1,6 +1,7 @@
 """Real traces, read once for all tests."""
 
 from functools import cache
+from math import inf
 from time import process_time
 
 import pytest
@@ -14,8 +15,12 @@ def real_trace(data_dir):
 
     @cache
     def read(name):
-        start = process_time()
-        trace = read_trace(data_dir / "traces" / name)
-        return trace, process_time() - start
+        least = inf
+        # The better of two: on a shared machine CPU seconds differ as well.
+        for _ in range(2):
+            start = process_time()
+            trace = read_trace(data_dir / "traces" / name)
+            least = min(least, process_time() - start)
+        return trace, least
 
     return read

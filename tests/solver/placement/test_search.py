@@ -154,7 +154,7 @@ def test_out_of_time_claims_nothing_false(objective: Objective, solver: str) -> 
                 assert outcome.objective == pytest.approx(best, rel=2e-6)
 
 
-@pytest.mark.parametrize("seed", [3, 4, 5, 6])
+@pytest.mark.parametrize("seed", [3, 5])
 def test_progress_shows_only_bounds_that_hold_and_never_a_worse_one(seed: int) -> None:
     problem = drawn(seed)
     task = make_task(problem, "load")

@@ -166,15 +166,17 @@ def ratios(lines: list[dict[str, object]]) -> str:
     return "\n".join(said) + "\n"
 
 
-def report(lines: list[dict[str, object]], repetitions: int) -> str:
+def report(lines: list[dict[str, object]]) -> str:
     """Return the README with its measured part between the markers replaced."""
     text = (HERE / "README.md").read_text()
     begin, end = "<!-- measured -->\n", "<!-- end -->\n"
     before, after = text.split(begin)[0], text.split(end)[1]
     loads = [float(str(line["load_average"])) for line in lines]
+    solves = [len(str(line["wall_s_all"]).split()) for line in lines]
     machine = (
-        f"Medians, of {repetitions} solve(s) in the last run, one solver thread, {os.cpu_count()} "
-        f"cores shared with other work (load average {min(loads):.1f} to {max(loads):.1f}), "
+        f"Medians of {min(solves)} to {max(solves)} solves (runs.csv has each), one solver thread, "
+        f"{os.cpu_count()} cores shared with other work (load average {min(loads):.1f} to "
+        f"{max(loads):.1f}), "
         f"Python {platform.python_version()}:\n\n"
     )
     measured = machine + table(lines) + "\n100,000 GPUs take, against 480 GPUs:\n\n" + ratios(lines)
@@ -223,7 +225,7 @@ def main() -> None:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(lines)
-    (HERE / "README.md").write_text(report(lines, given.repetitions))
+    (HERE / "README.md").write_text(report(lines))
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def sift(
     over some has no solution, or counts are given, it is solved over all.
 
     Cost: three to four LPs of a few hundred candidates, whatever the number of all, and as many
-    pricings of all; a quarter of the time of the whole LP for 1,800 candidates.
+    pricings of all; about half the time of the whole LP and its pricing for 1,800 candidates.
 
     Parameters
     ----------

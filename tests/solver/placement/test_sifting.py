@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from scipy.optimize import linprog
 
 from hexsolve.models.plan import Objective
 from hexsolve.solver.placement import sifting
@@ -13,6 +15,7 @@ from hexsolve.solver.placement.relaxation import relax
 from hexsolve.solver.placement.search import search
 from hexsolve.solver.placement.sifting import sift
 from hexsolve.solver.placement.solve import make_task, solve
+from hexsolve.solver.result import Status
 from tests.solver.placement.tiny import OBJECTIVES, drawn, exact, limited
 
 
@@ -83,12 +86,39 @@ def test_what_is_priced_does_not_depend_on_what_is_in_the_lp() -> None:
     assert few.earned == pytest.approx({column: every.earned[column] for column in some})
 
 
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("share", [1.0, 1e-3, np.inf])
+def test_prices_are_those_of_a_small_lp_per_candidate(objective: Objective, share: float) -> None:
+    """What an instance costs, and the most that its flows can earn, one candidate at a time."""
+    whole = make_task(drawn(3), objective).formulation()
+    duals = relax(whole, exact()).duals
+    most = share * whole.load_most
+    priced = Pricing(whole, whole.active).price(duals, most)
+    earning = 0
+    for column in whole.active:
+        price = whole.cost(column)
+        own = (objective == "cost") * price - duals.get("budget", 0.0) * price
+        own -= sum(duals[name] * amount for name, amount in whole.inventory(column))
+        assert priced.own[column] == pytest.approx(own, rel=1e-9, abs=1e-12)
+        served = np.flatnonzero(whole.candidates[column].serves)
+        worth = np.array(
+            [sum(duals[n] * a for n, a in whole.flow_column(int(row), column)) for row in served]
+        )
+        rules = np.array([(usage * whole.rate)[served] for usage in whole.rules(column).values()])
+        made = linprog(-worth, rules, np.ones(len(rules)), bounds=(0.0, most))
+        assert made.status == 0
+        assert priced.earned[column] == pytest.approx(-made.fun, rel=1e-6, abs=1e-9)
+        earning += bool(made.fun < 0.0)
+    assert earning >= 10
+
+
 def test_no_candidate_at_all_carries_nothing() -> None:
     problem = limited(drawn(0), ttft_limit_s=1e-6, tpot_limit_s=1e-9)
     task = make_task(problem, "load")
     assert task.candidates == []
     found = solve(problem, "load", exact())
-    assert found.outcome.objective == pytest.approx(0.0, abs=1e-9) or found.outcome.infeasible
+    assert found.outcome.status is Status.OPTIMAL
+    assert found.outcome.objective == pytest.approx(0.0, abs=1e-9)
     assert sift(task, exact())[1].penalty == {}
 
 

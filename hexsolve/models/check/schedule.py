@@ -176,6 +176,8 @@ def decode_time(view: ScheduleView) -> Iterator[Violation]:
             if row.decode is None and row.transfer_end is None:
                 yield from _least("decode_time", row.finish, row.prefill_end, ids, "finishes at")
             continue
+        if row.decode not in view.instances:
+            continue
         least = view.needed(view.decode_seconds(row, row.decode))
         yield from _least("decode_time", row.finish - row.transfer_end, least, ids, "decodes for")
 

@@ -83,16 +83,13 @@ def check(ctx: click.Context, files: tuple[Path, ...], as_json: bool) -> None:
 def _check_schedule(
     ctx: click.Context, instance: Path | None, data: Any, source: str, as_json: bool
 ) -> None:
-    from hexsolve.instances.benchmark.certificates import KIND, expanded
+    from hexsolve.instances.benchmark.certificates import schedule_from
     from hexsolve.instances.benchmark.io import load_scheduling_instance
     from hexsolve.models.check.schedule import SCHEDULE_RULES, check_schedule
     from hexsolve.models.check.schedule_answer import HEADER_RULES
     from hexsolve.models.check.schedule_answer import unverified as unverified_in
-    from hexsolve.models.schedule import Schedule
 
-    if data["kind"] == KIND:
-        data = expanded(data, source)
-    schedule = validated(Schedule, data, source)
+    schedule = schedule_from(data, source)
     loaded = load_scheduling_instance(instance or schedule.instance_name)
     violations = check_schedule(loaded.cluster, loaded.workflows, schedule)
     rules = len(HEADER_RULES) + (len(SCHEDULE_RULES) if schedule.calls else 0)

@@ -12,8 +12,10 @@ from hexsolve.cli.interrupt import in_background, stopping_on_interrupt
 from hexsolve.cli.numbers import FiniteFloat
 from hexsolve.cli.progress import solving, telling_if_long
 from hexsolve.cli.solver_options import cores
+from hexsolve.instances.benchmark.certificates import schedule_from
 from hexsolve.instances.benchmark.io import load_scheduling_instance
-from hexsolve.instances.files import write_text
+from hexsolve.instances.files import read_data, write_text
+from hexsolve.models.errors import InputError
 from hexsolve.models.schedule import Schedule, ScheduleObjective, ScheduleTimes
 from hexsolve.models.status import Limit
 
@@ -66,6 +68,12 @@ from hexsolve.models.status import Limit
     show_default=True,
     help="Length of a tick.",
 )
+@click.option(
+    "--start",
+    type=click.Path(path_type=Path),
+    help="A schedule of INSTANCE that this command wrote, or a certificate of the benchmark: go on "
+    "from it, with its times. The answer is no worse; its bound is not taken over.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Write the schedule (JSON).")
 @click.option("--json", "as_json", is_flag=True, help="Print the schedule as JSON on stdout.")
 def optimum(
@@ -78,6 +86,7 @@ def optimum(
     times: str,
     decode_batch: int | None,
     grid_ms: float,
+    start: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
@@ -88,10 +97,11 @@ def optimum(
     """
     from hexsolve.solver.backends import Progress
     from hexsolve.solver.optimum.answer import optimum as solve
+    from hexsolve.solver.optimum.answer import times_to_start
     from hexsolve.solver.optimum.clock import SearchOptions
     from hexsolve.solver.optimum.ready import compile_annealing
 
-    check_output(output, Path(instance))
+    check_output(output, Path(instance), start)
     if workers is None:
         workers = 1 if deterministic else min(2, cores())
     loaded = load_scheduling_instance(instance)
@@ -101,6 +111,13 @@ def optimum(
         if times == "nominal" and decode_batch is None:
             raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
         chosen = ScheduleTimes.model_validate(fields)
+    first = None
+    if start is not None:
+        first = schedule_from(read_data(start), str(start))
+        try:
+            chosen = times_to_start(first, loaded, chosen)
+        except InputError as error:
+            raise error.at(str(start)) from None
     with telling_if_long("compiling list scheduling, once in each environment …"):
         compile_annealing()
     started = time.perf_counter()
@@ -111,7 +128,7 @@ def optimum(
 
         options = SearchOptions(time_limit, workers, seed, deterministic, stop)
         # The main thread is left to Ctrl-C, which compiled code would hold up.
-        made = in_background(lambda: solve(loaded, objective, options, chosen, report))
+        made = in_background(lambda: solve(loaded, objective, options, chosen, report, first))
     if output is not None:
         write_text(output, made.model_dump_json(indent=1) + "\n")
     if as_json:

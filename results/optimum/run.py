@@ -1,13 +1,14 @@
 """The clairvoyant optimum and the lower bounds of the stored benchmark; the best-known table.
 
     python results/optimum/run.py [--band xs …] [--instance NAME …] [--time-limit BAND=SECONDS …]
-                                  [--again] [--nominal]
+                                  [--again | --onward] [--nominal]
 
 Appends a row to runs.csv for each instance and each Req_q that differs, and improves
 hexsolve/instances/benchmark/best_known.csv and certificates/. Killed at any moment, the same
 command does what is missing; with longer limits, or --again, it searches anew, and the table keeps
-the better of old and new. With --nominal the simulator's bounds, which take another three quarters
-of the time, are left as they are.
+the better of old and new. --onward searches from the stored certificates, each time with another
+seed, so that runs add up; the column `start` has their value. With --nominal the simulator's
+bounds, which take another three quarters of the time, are left as they are.
 """
 
 import argparse
@@ -31,7 +32,11 @@ from hexsolve.instances.benchmark.best_known import (
     with_implied_bounds,
     write_table,
 )
-from hexsolve.instances.benchmark.certificates import certificate_text, certificates_folder
+from hexsolve.instances.benchmark.certificates import (
+    certificate_text,
+    certificates_folder,
+    load_certificate,
+)
 from hexsolve.models.schedule import PERCENT, Schedule, ScheduleObjective, ScheduleTimes
 from hexsolve.models.scheduling import SchedulingInstance
 from hexsolve.models.simulation.horizon import standalone_horizons
@@ -53,7 +58,7 @@ OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.25, 0.5
 """Time for the optimistic model and for all other bounds of an instance, per nominal second."""
 
 COLUMNS = (
-    "instance", "band", "objective", "workflows", "calls", "time_limit_s",
+    "instance", "band", "objective", "workflows", "calls", "time_limit_s", "start",
     "decode_batch", "value", "bound", "bound_method", "gap", "status", "seconds",
     "replay", "replay_limited",
     "critical_path", "energy", "preemptive_lp", "chain_lp", "bounds_s",
@@ -100,6 +105,15 @@ def stored() -> dict[tuple[str, str], dict[str, str]]:
     return rows
 
 
+def searches(instance: str, objective: str) -> int:
+    """Return how many rows there are of an instance and objective."""
+    with RUNS.open(encoding="utf-8", newline="") as stream:
+        return sum(
+            (row["instance"], row["objective"]) == (instance, objective)
+            for row in csv.DictReader(stream)
+        )
+
+
 def append(row: dict[str, object]) -> None:
     """Append a row."""
     new = not RUNS.exists()
@@ -136,8 +150,12 @@ def work_out(
     bounds: Sequence[Bound] | None,
     limit_s: float,
     search: bool,
+    onward: int,
 ) -> dict[str, object]:
-    """Search one Req_q, offer what is found to the table, and return the row."""
+    """Search one Req_q, offer what is found to the table, and return the row.
+
+    `onward` is the seed; unless it is 0, the search goes on from the table's certificate, if any.
+    """
     percent = float(PERCENT[objective])
     today, by, where = date.today().isoformat(), solver(), machine()
     mine: dict[str, Bound] = {}
@@ -167,8 +185,14 @@ def work_out(
         )
         if known is not None and known.decode_batch is not None and known.decode_batch <= most:
             times = ScheduleTimes(decode_batch=known.decode_batch)
+        start = None
+        if onward and times is not None and known is not None and known.certificate:
+            start = load_certificate(certificates_folder() / known.certificate)
+            row["start"] = start.objective
         began = time.perf_counter()
-        made = optimum(instance, objective, SearchOptions(limit_s, WORKERS), times)
+        made = optimum(
+            instance, objective, SearchOptions(limit_s, WORKERS, onward), times, start=start
+        )
         seconds = time.perf_counter() - began
         assert made.objective is not None
         assert made.bound is not None
@@ -218,7 +242,9 @@ def main() -> None:
     parser.add_argument("--band", choices=BANDS, action="append")
     parser.add_argument("--instance", choices=benchmark_names(), action="append")
     parser.add_argument("--time-limit", action="append", default=[], metavar="BAND=SECONDS")
-    parser.add_argument("--again", action="store_true", help="search anew what is there")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--again", action="store_true", help="search anew what is there")
+    how.add_argument("--onward", action="store_true", help="the same from the certificates")
     parser.add_argument("--nominal", action="store_true", help="search schedules, no other bounds")
     given = parser.parse_args()
     stated = dict(text.split("=", 1) for text in given.time_limit)
@@ -236,6 +262,7 @@ def main() -> None:
             objective
             for objective in objectives_of(len(instance.workflows))
             if given.again
+            or given.onward
             or (row := there.get((name, objective))) is None
             or float(row["time_limit_s"]) < limit_s
             or not (given.nominal or row["simulator_bound"])
@@ -256,7 +283,8 @@ def main() -> None:
             )
         )
         for objective in wanted:
-            row = work_out(instance, objective, bounds, limit_s, search)
+            onward = searches(name, objective) if given.onward else 0
+            row = work_out(instance, objective, bounds, limit_s, search, onward)
             append(row)
             print(
                 f"{name} {objective}: nominal {_shown(row.get('value', '–'))} ≥ "

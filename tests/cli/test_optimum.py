@@ -85,6 +85,10 @@ def _moved(made: dict[str, Any]) -> None:
     made["calls"][0]["decode"] = made["calls"][0]["prefill"]
 
 
+def _nowhere(made: dict[str, Any]) -> None:
+    made["calls"][0]["decode"] = made["calls"][1]["prefill"] = "elsewhere"
+
+
 @pytest.mark.parametrize(
     ("corrupt", "rules"),
     [
@@ -94,6 +98,7 @@ def _moved(made: dict[str, Any]) -> None:
         (_better, {"objective"}),
         (_claimed, {"status", "gap"}),
         (_moved, {"assignment"}),
+        (_nowhere, {"assignment"}),
     ],
 )
 def test_check_names_what_a_corrupted_schedule_breaks(
@@ -144,6 +149,38 @@ def test_a_coarser_grid_with_its_batch(tmp_path: Path, run: Run) -> None:
     assert "decode batch 4, ticks of 5 ms" in ran.out
     assert json.loads(path.read_text())["times"]["grid_s"] == 0.005
     assert run("check", path).code == 0
+
+
+def test_a_search_goes_on_from_a_schedule(tmp_path: Path, run: Run) -> None:
+    first = solved(run, tmp_path / "first.json")
+    again = ("--start", tmp_path / "first.json", "--objective", "req95")
+    made = json.loads(run(*ARGUMENTS, *again, "--json").out)
+    assert made["objective"] <= first["objective"]
+    assert made["times"] == first["times"]
+    assert (made["parameters"]["start"], made["objective_kind"]) == (first["objective"], "req95")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("xs02-chat-1p1d-8b-busy", (), "is no schedule of xs02-chat-1p1d-8b-busy: instance"),
+        (NAME, ("--decode-batch", 3), "times: is "),
+        (NAME, ("-o", "first.json"), "is an input of this command"),
+    ],
+)
+def test_schedules_that_no_search_starts_from(
+    tmp_path: Path, run: Run, name: str, options: tuple[object, ...], message: str
+) -> None:
+    path = tmp_path / "first.json"
+    solved(run, path)
+    before = path.read_bytes()
+    named = [tmp_path / each if each == "first.json" else each for each in options]
+    ran = run("optimum", name, "--start", path, *named)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.err.splitlines()
+    assert line.startswith(f"error: {path}: ")
+    assert message in line
+    assert path.read_bytes() == before
 
 
 def test_optimistic_times_bound_the_nominal_schedule(tmp_path: Path, run: Run) -> None:

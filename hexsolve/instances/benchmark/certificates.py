@@ -61,6 +61,19 @@ def expanded(data: dict[str, Any], source: str) -> dict[str, Any]:
     return {**rest, "kind": "schedule", "calls": calls}
 
 
+def schedule_from(data: Any, source: str) -> Schedule:
+    """Return the `Schedule` in the data of a file: as `hexsolve optimum` writes it, or of such.
+
+    Raises
+    ------
+    InputError
+        With file, field, value and what is allowed.
+    """
+    if isinstance(data, dict) and data.get("kind") == KIND:
+        data = expanded(data, source)
+    return validated(Schedule, data, source)
+
+
 def load_certificate(path: Path) -> Schedule:
     """Read a file of `certificate_text`.
 

@@ -82,3 +82,30 @@ def scheduled_calls(problem: SchedulingProblem, timetable: Timetable) -> tuple[S
             )
         )
     return tuple(rows)
+
+
+def timetable_of(problem: SchedulingProblem, rows: Sequence[ScheduledCall]) -> list[Placed]:
+    """Return the timetable of the rows of a `Schedule` that keeps all rules; see `scheduled_calls`.
+
+    A call that computes what it can find on its instance, for which the problem has no option,
+    finds it there and starts later.
+    """
+    numbers = {spec.name: number for number, spec in enumerate(problem.cluster.instances)}
+    by_place = {(row.workflow, row.call): row for row in rows}
+    ordered = [by_place[call.workflow, call.index] for call in problem.calls]
+    timetable = []
+    for call, row in zip(problem.calls, ordered, strict=True):
+        there = []
+        for option in call.prefills:
+            source = ordered[option.source] if option.source >= 0 else row
+            earlier = source is row or source.prefill_start < row.prefill_start
+            if option.p == numbers[row.prefill] == numbers[source.prefill] and earlier:
+                there.append(option)
+        chosen = min(there, key=lambda each: (each.cached != row.cached_tokens, each.lead))
+        start = row.prefill_start
+        if chosen.cached != row.cached_tokens:
+            start = row.prefill_end - chosen.lead
+        d = -1 if row.decode is None else numbers[row.decode]
+        sent = row.prefill_end if row.transfer_start is None else row.transfer_start
+        timetable.append(Placed(chosen, d, start, row.prefill_end, sent, row.finish))
+    return timetable

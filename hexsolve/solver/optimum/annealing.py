@@ -10,7 +10,8 @@ from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.optimum.bounds.times import Floats, Ints
 from hexsolve.solver.optimum.clock import never
 from hexsolve.solver.optimum.flat import FlatProblem
-from hexsolve.solver.optimum.placing import ANY, place_all, place_within
+from hexsolve.solver.optimum.placing import ANY, DECODE, PREFILL, place_all
+from hexsolve.solver.optimum.resuming import accept, place_changed, remember
 from hexsolve.solver.optimum.start import Incumbent
 
 SHARPNESS = 60.0
@@ -41,9 +42,12 @@ AHEAD, UPSTREAM = 0.4, 0.3
 """Share of moves that put a waiting call before one it waits for; how often not the call that was
 drawn is taken but the one before it, and so on."""
 
-DECODE_MOVES, EXCHANGES = 0.3, 0.5
-"""Share of the other moves that bind a call to a decode instance, where there are several; how
-often another call is bound to the one that this call leaves."""
+PREFILL_MOVES, DECODE_MOVES = 0.1, 0.3
+"""Shares of the other moves that bind a call to an instance, where there are several."""
+
+EXCHANGES, WHOLE = 0.5, 0.3
+"""How often another call is then bound to the instance that this call leaves; how often, with
+prefill instances, all calls of a workflow are bound: one finds in the cache what another left."""
 
 
 @compiled
@@ -108,18 +112,52 @@ def _ahead(f: FlatProblem, c: int, ranks: Floats, rows: Ints, rng: np.random.Gen
 
 
 @compiled
-def _exchange(c: int, wanted: Ints, rows: Ints, rng: np.random.Generator) -> bool:
-    """Bind c and a call that decodes elsewhere meanwhile each to the other's decode instance."""
-    found, other = 0, -1
-    for x in range(wanted.size):
-        elsewhere = rows[x, 1] >= 0 and rows[x, 1] != rows[c, 1]
-        if elsewhere and rows[x, 5] > rows[c, 3] and rows[x, 3] < rows[c, 5]:
+def _used(f: FlatProblem, role: int, row: Ints) -> int:
+    """Return the prefill or decode instance of a placed call."""
+    at: int = f.option_p[row[0]] if role == PREFILL else row[1]
+    return at
+
+
+@compiled
+def _exchange(
+    f: FlatProblem, role: int, c: int, bindings: Ints, rows: Ints, rng: np.random.Generator
+) -> bool:
+    """Bind c and a call that is elsewhere meanwhile each to the other's instance."""
+    begin, end = (2, 3) if role == PREFILL else (3, 5)
+    mine, found, other = _used(f, role, rows[c]), 0, -1
+    for x in range(rows.shape[0]):
+        at = _used(f, role, rows[x])
+        if (
+            at >= 0
+            and at != mine
+            and rows[x, end] > rows[c, begin]
+            and rows[x, begin] < rows[c, end]
+        ):
             found += 1
             if rng.random() * found < 1.0:
                 other = x
     if other >= 0:
-        wanted[c], wanted[other] = rows[other, 1], rows[c, 1]
+        bindings[c, role], bindings[other, role] = _used(f, role, rows[other]), mine
     return other >= 0
+
+
+@compiled
+def _bind(
+    f: FlatProblem, role: int, c: int, bindings: Ints, rows: Ints, rng: np.random.Generator
+) -> bool:
+    """Bind c to an instance in place, free it, or exchange its instance with another call's."""
+    if role == DECODE and rows[c, 1] < 0:
+        return False
+    if rng.random() < EXCHANGES and _exchange(f, role, c, bindings, rows, rng):
+        return True
+    drawn = int(rng.random() * (f.lag.shape[1 + role] + 1)) - 1
+    if role == PREFILL and rng.random() < WHOLE:
+        for x in range(rows.shape[0]):
+            if f.workflow[x] == f.workflow[c]:
+                bindings[x, role] = drawn
+    else:
+        bindings[c, role] = drawn
+    return True
 
 
 @compiled
@@ -128,11 +166,11 @@ def _move(
     slowdown: Floats,
     value: float,
     ranks: Floats,
-    wanted: Ints,
+    bindings: Ints,
     rows: Ints,
     rng: np.random.Generator,
 ) -> None:
-    """Change order or binding in place, most often of a call of a workflow among the worst.
+    """Change order or bindings in place, most often of a call of a workflow among the worst.
 
     `rows` is the schedule that order and bindings give.
     """
@@ -146,15 +184,15 @@ def _move(
             c = int(rng.random() * calls)
     if rng.random() < AHEAD and _ahead(f, c, ranks, rows, rng):
         return
-    kind = rng.random()
-    if f.slots.size > 1 and kind < DECODE_MOVES:
-        first, count = f.decode_first[c], f.decode_first[c + 1] - f.decode_first[c]
-        if rows[c, 1] >= 0 and rng.random() < EXCHANGES and _exchange(c, wanted, rows, rng):
+    if f.prompt_room.size > 1 and rng.random() < PREFILL_MOVES:
+        if _bind(f, PREFILL, c, bindings, rows, rng):
             return
-        if count > 1:
-            drawn = int(rng.random() * (count + 1))
-            wanted[c] = ANY if drawn == count else f.decode_d[first + drawn]
-            return
+    elif (
+        f.slots.size > 1
+        and rng.random() < DECODE_MOVES
+        and _bind(f, DECODE, c, bindings, rows, rng)
+    ):
+        return
     far = rng.normal() * max(3.0, 0.1 * calls)
     kind = rng.random()
     if kind < 0.5:
@@ -172,7 +210,7 @@ def _move(
 def anneal(
     f: FlatProblem,
     ranks: Floats,
-    wanted: Ints,
+    bindings: Ints,
     given: Ints,
     rng: np.random.Generator,
     begin: int,
@@ -186,31 +224,32 @@ def anneal(
     Returns the least Req_q seen and its smooth value, the order and bindings that gave them, and
     the bindings to go on from; the order to go on from is left in `ranks`.
     """
-    rows = place_all(f, ranks, wanted, given)
+    memory = remember(f, ranks, bindings, given)
+    rows = memory.states.rows
     value, smooth, slowdown = energy(f, rows)
     best, best_smooth = value, smooth
-    best_ranks, best_wanted = ranks.copy(), wanted.copy()
+    best_ranks, best_bindings = ranks.copy(), bindings.copy()
     for k in range(begin, end):
         temperature = value * hot * (cold / hot) ** (k / rounds)
-        tried, bound = ranks.copy(), wanted.copy()
-        _move(f, slowdown, value, tried, bound, rows, rng)
+        tried, moved = ranks.copy(), bindings.copy()
+        _move(f, slowdown, value, tried, moved, rows, rng)
         # Metropolis' rule, turned round: what may be accepted is known before it is made.
         most = smooth - temperature * np.log(1.0 - rng.random())
-        made, whole = place_within(f, tried, bound, given, most)
-        if not whole:
+        if not place_changed(f, ranks, tried, bindings, moved, memory, most):
             continue
-        reached, energetic, slow = energy(f, made)
+        reached, energetic, slow = energy(f, memory.work.rows)
         if energetic <= most:
             value, smooth, slowdown = reached, energetic, slow
-            wanted = bound
-            rows = made
-            order = np.argsort(tried)
+            bindings = moved
+            accept(memory)
+            # Of equal ranks the first call is the first, in lists as well.
+            order = np.argsort(tried, kind="mergesort")
             for position in range(order.size):
                 ranks[order[position]] = position
             if (value, smooth) < (best, best_smooth):
                 best, best_smooth = value, smooth
-                best_ranks, best_wanted = ranks.copy(), wanted.copy()
-    return (best, best_smooth), best_ranks, best_wanted, wanted
+                best_ranks, best_bindings = ranks.copy(), bindings.copy()
+    return (best, best_smooth), best_ranks, best_bindings, bindings
 
 
 @dataclass(slots=True)
@@ -221,8 +260,8 @@ class Chain:
     ----------
     ranks : float array
         Of calls, the order that list scheduling places them in.
-    wanted : int array
-        Decode instances that calls are bound to, or `ANY`.
+    bindings : int array, shape (n, 2)
+        See `place_within`.
     value : float
         The least Req_q of the last run.
     stale : int
@@ -230,7 +269,7 @@ class Chain:
     """
 
     ranks: Floats
-    wanted: Ints
+    bindings: Ints
     value: float = float("inf")
     stale: int = 0
 
@@ -252,6 +291,7 @@ class Annealer:
         self._rng = np.random.default_rng([seed, 1])
         self._first = self._closest()
         self._main, self._young = self._anew(), self._anew()
+        self._followed = float("inf")
         self.value = float("inf")
         self._rate = 0.0
 
@@ -295,22 +335,22 @@ class Annealer:
         chain = self._drawn()
         hot = HOT[int(self._rng.integers(len(HOT)))]
         part = max(5, int(PART_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
-        ranks, wanted = chain.ranks, self._freed(chain)
+        ranks, bindings = chain.ranks, self._freed(chain)
         least = (float("inf"), float("inf"))
         done = 0
         while True:
             end = min(rounds, done + part)
-            reached, best_ranks, best_wanted, wanted = anneal(
-                self._flat, ranks, wanted, self._nothing, self._rng, done, end, rounds, hot, COLD
+            reached, best_ranks, best_bindings, bindings = anneal(
+                self._flat, ranks, bindings, self._nothing, self._rng, done, end, rounds, hot, COLD
             )
             if reached < least:
-                least, chain.ranks, chain.wanted = reached, best_ranks, best_wanted
+                least, chain.ranks, chain.bindings = reached, best_ranks, best_bindings
             done = end
             if done >= rounds or self._stop():
                 break
         chain.stale = 0 if least[0] < chain.value else chain.stale + 1
         self.value = chain.value = least[0]
-        rows = place_all(self._flat, chain.ranks, chain.wanted, self._nothing)
+        rows = place_all(self._flat, chain.ranks, chain.bindings, self._nothing)
         self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
         self._rate = done / max(1e-6, time.perf_counter() - began)
         return done
@@ -320,8 +360,8 @@ class Annealer:
 
         A young chain that is stuck as well makes room for the next.
         """
-        if self._incumbent.value < self._main.value:
-            self._main = Chain(*self._closest())
+        if self._incumbent.value < min(self._main.value, self._followed):
+            self._main, self._followed = Chain(*self._closest()), self._incumbent.value
         if self._main.stale < PATIENCE or self._rng.random() >= YOUNG:
             return self._main
         if self._young.stale >= PATIENCE:
@@ -330,17 +370,18 @@ class Annealer:
 
     def _anew(self) -> Chain:
         """Return a chain from the first order; compiled code goes on in its arrays."""
-        ranks, wanted = self._first
-        return Chain(ranks.copy(), wanted.copy())
+        ranks, bindings = self._first
+        return Chain(ranks.copy(), bindings.copy())
 
     def _freed(self, chain: Chain) -> Ints:
         """Return the chain's bindings, now and then without any."""
         if self._rng.random() < UNBOUND:
-            freed = np.full(chain.wanted.size, ANY, dtype=np.int64)
-            known = min(chain.value, self._reached(chain.ranks, chain.wanted))
+            freed = chain.bindings.copy()
+            freed[:, PREFILL if self._rng.random() < 0.5 else DECODE] = ANY
+            known = min(chain.value, self._reached(chain.ranks, chain.bindings))
             if self._reached(chain.ranks, freed) <= FREED * known:
                 return freed
-        return chain.wanted
+        return chain.bindings
 
     def _closest(self) -> tuple[Floats, Ints]:
         """Return order and bindings with which list scheduling comes closest to the incumbent.
@@ -348,18 +389,22 @@ class Annealer:
         Its keys without bindings; its starts with them; its starts of transfers with them.
         """
         timetable = self._incumbent.timetable
-        columns = {d: k for k, d in enumerate(self._incumbent.problem.decode_rows)}
-        anywhere = np.full(len(timetable), ANY, dtype=np.int64)
-        bound = np.array([columns.get(row.d, ANY) for row in timetable], dtype=np.int64)
+        lists, problem = self._incumbent.lists, self._incumbent.problem
+        places = {row: k for k, row in enumerate(problem.prefill_rows)}
+        columns = {row: k for k, row in enumerate(problem.decode_rows)}
+        bound = np.array([(places[row.option.p], columns.get(row.d, ANY)) for row in timetable])
+        decoding = bound.copy()
+        decoding[:, PREFILL] = ANY
+        starts = _order(np.array([row.start for row in timetable]))
+        sent = _order(np.array([row.sent for row in timetable]))
         tries = [
-            (_order(np.array(self._incumbent.keys)), anywhere),
-            (_order(np.array([row.start for row in timetable])), bound),
-            (_order(np.array([row.sent for row in timetable])), bound),
+            (_order(np.array(self._incumbent.keys)), lists.anywhere),
+            *((order, bindings) for order in (starts, sent) for bindings in (decoding, bound)),
         ]
         return min(tries, key=lambda each: self._reached(*each))
 
-    def _reached(self, ranks: Floats, wanted: Ints) -> float:
-        return energy(self._flat, place_all(self._flat, ranks, wanted, self._nothing))[0]
+    def _reached(self, ranks: Floats, bindings: Ints) -> float:
+        return energy(self._flat, place_all(self._flat, ranks, bindings, self._nothing))[0]
 
 
 def _order(keys: Floats | Ints) -> Floats:

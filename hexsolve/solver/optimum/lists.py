@@ -19,6 +19,8 @@ class ListScheduler:
     flat : FlatProblem
     nothing : int array, shape (n, 6)
         For `place_all`: no call is placed already.
+    anywhere : int array, shape (n, 2)
+        For `place_all`: no call is bound to instances.
     """
 
     def __init__(self, problem: SchedulingProblem) -> None:
@@ -26,7 +28,7 @@ class ListScheduler:
         self.flat = flatten(problem)
         calls = len(problem.calls)
         self.nothing: Ints = np.full((calls, 6), -1, dtype=np.int64)
-        self._anywhere: Ints = np.full(calls, ANY, dtype=np.int64)
+        self.anywhere: Ints = np.full((calls, 2), ANY, dtype=np.int64)
         self._column = {d: k for k, d in enumerate(problem.decode_rows)}
 
     def schedule(
@@ -38,7 +40,7 @@ class ListScheduler:
         """
         given = self.rows(fixed) if fixed else self.nothing
         return self.timetable(
-            place_all(self.flat, np.array(keys, dtype=float), self._anywhere, given)
+            place_all(self.flat, np.array(keys, dtype=float), self.anywhere, given)
         )
 
     def rows(self, fixed: Mapping[int, Placed]) -> Ints:

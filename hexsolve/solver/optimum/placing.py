@@ -1,5 +1,7 @@
 """Compiled list scheduling: calls in the order of a key, each where it ends first."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,11 +13,15 @@ from hexsolve.solver.optimum.profiles import FAR, earliest, roomy_from, take
 Flags = NDArray[np.bool_]
 
 ANY = -1
-"""Decode instance of a call that goes wherever it ends first."""
+"""Instance of a call that goes wherever it ends first."""
+
+PREFILL, DECODE = 0, 1
+"""Columns of bindings."""
 
 
 @compiled
-def _push(heap: Ints, size: int, call: int, keys: Floats) -> int:
+def push(heap: Ints, size: int, call: int, keys: Floats) -> int:
+    """Add a call to the heap; return how many are in it then."""
     heap[size] = call
     k = size
     while k > 0:
@@ -50,14 +56,52 @@ def _pop(heap: Ints, size: int, keys: Floats) -> int:
 
 
 @compiled
-def place_all(f: FlatProblem, keys: Floats, wanted: Ints, given: Ints) -> Ints:
+def place_all(f: FlatProblem, keys: Floats, bindings: Ints, given: Ints) -> Ints:
     """Return rows (option, d, start, prefilled, sent, finish) of all calls; see `place_within`."""
-    return place_within(f, keys, wanted, given, np.inf)[0]
+    return place_within(f, keys, bindings, given, np.inf)[0]
+
+
+class State(NamedTuple):
+    """How far list scheduling has come; compiled code changes the arrays in place.
+
+    Attributes
+    ----------
+    times, uses, held : int array, shape (profiles, 2n + 3)
+        Profiles (see `hexsolve.solver.optimum.profiles`) of prefill instances, of decode instances,
+        and of prompts on the former.
+    sizes : int array
+        Segments of each profile.
+    heap : int array, shape (n,)
+        Eligible calls, and the room for all.
+    missing : int array, shape (n,)
+        Parents that are not placed.
+    placed : bool array, shape (n,)
+    reached : float array
+        Of each workflow, the slowdown that it has at least after what is placed.
+    counts : int array, shape (2,)
+        Calls in the heap, and calls placed so far.
+    sequence : int array, shape (n,)
+        Calls in the order in which they were placed.
+    rows : int array, shape (n, 6)
+        See `place_within`; stale where a call is not placed.
+    """
+
+    times: Ints
+    uses: Ints
+    held: Ints
+    sizes: Ints
+    heap: Ints
+    missing: Ints
+    placed: Flags
+    reached: Floats
+    counts: Ints
+    sequence: Ints
+    rows: Ints
 
 
 @compiled
 def place_within(
-    f: FlatProblem, keys: Floats, wanted: Ints, given: Ints, limit: float
+    f: FlatProblem, keys: Floats, bindings: Ints, given: Ints, limit: float
 ) -> tuple[Ints, bool]:
     """Return rows (option, d, start, prefilled, sent, finish), and whether all calls are placed.
 
@@ -70,75 +114,112 @@ def place_within(
     ----------
     f : FlatProblem
     keys : float array, shape (n,)
-    wanted : int array, shape (n,)
-        A call c with ``wanted[c] >= 0`` decodes on that instance if it can.
+    bindings : int array, shape (n, 2)
+        Positions of the prefill and of the decode instance that a call runs on if it can, or `ANY`.
     given : int array, shape (n, 6)
         Rows of calls that are placed already, with their ancestors; −1 as the option of others.
     limit : float
         Req_q above which the schedule is of no use, and is not completed.
     """
-    calls, rows = f.workflow.size, given.copy()
-    prefills, decodes = f.lag.shape[1], f.lag.shape[2]
-    most = 2 * calls + 3
-    # Profiles of prefill instances, then of decode instances, then of prompts on the former.
-    profiles = 2 * prefills + decodes
-    times = np.full((profiles, most), -FAR, dtype=np.int64)
-    uses = np.zeros((profiles, most), dtype=np.int64)
-    held = np.zeros((profiles, most), dtype=np.int64)
-    sizes = np.ones(profiles, dtype=np.int64)
-    heap = np.empty(calls, dtype=np.int64)
-    placed = given[:, 0] >= 0
-    missing = np.zeros(calls, dtype=np.int64)
-    late = np.zeros(f.arrival.size, dtype=np.bool_)
-    spare, waiting = f.spare, 0
+    state = beginning(f, keys, given)
+    whole = advance(f, keys, bindings, state, f.workflow.size, limit)
+    return state.rows, whole
+
+
+@compiled
+def beginning(f: FlatProblem, keys: Floats, given: Ints) -> State:
+    """Return the state before anything is placed but what is `given`."""
+    calls, profiles = f.workflow.size, 2 * f.lag.shape[1] + f.lag.shape[2]
+    shape = (profiles, 2 * calls + 3)
+    state = State(
+        np.full(shape, -FAR, dtype=np.int64),
+        np.zeros(shape, dtype=np.int64),
+        np.zeros(shape, dtype=np.int64),
+        np.ones(profiles, dtype=np.int64),
+        np.empty(calls, dtype=np.int64),
+        np.zeros(calls, dtype=np.int64),
+        given[:, 0] >= 0,
+        np.full(f.arrival.size, -np.inf),
+        np.zeros(2, dtype=np.int64),
+        np.empty(calls, dtype=np.int64),
+        given.copy(),
+    )
+    waiting = 0
     for c in range(calls):
-        if placed[c]:
-            _enter(f, c, rows[c], times, uses, held, sizes)
+        if state.placed[c]:
+            _enter(f, c, state)
             continue
         for k in range(f.parent_first[c], f.parent_first[c + 1]):
-            missing[c] += not placed[f.parent[k]]
-        if missing[c] == 0:
-            waiting = _push(heap, waiting, c, keys)
-    while waiting > 0:
-        c = _pop(heap, waiting, keys)
+            state.missing[c] += not state.placed[f.parent[k]]
+        if state.missing[c] == 0:
+            waiting = push(state.heap, waiting, c, keys)
+    state.counts[0] = waiting
+    return state
+
+
+@compiled
+def advance(
+    f: FlatProblem, keys: Floats, bindings: Ints, state: State, until: int, limit: float
+) -> bool:
+    """Go on until so many calls are placed, or all; return False once Req_q exceeds the limit."""
+    waiting, done = state.counts
+    spare = f.spare - (state.reached > limit).sum()
+    while waiting > 0 and done < until and spare >= 0:
+        c = _pop(state.heap, waiting, keys)
         waiting -= 1
-        _place(f, c, wanted[c], placed, rows, times, uses, held, sizes)
-        _enter(f, c, rows[c], times, uses, held, sizes)
-        placed[c] = True
+        _place(f, c, bindings[c], state)
+        _enter(f, c, state)
+        state.placed[c] = True
+        state.sequence[done] = c
+        done += 1
         w = f.workflow[c]
-        if not late[w] and rows[c, 5] + f.tail[c] - f.arrival[w] > limit * f.horizon[w]:
-            late[w] = True
-            spare -= 1
-            if spare < 0:
-                return rows, False
+        slowdown = (state.rows[c, 5] + f.tail[c] - f.arrival[w]) / f.horizon[w]
+        if slowdown > state.reached[w]:
+            spare -= state.reached[w] <= limit < slowdown
+            state.reached[w] = slowdown
         for k in range(f.child_first[c], f.child_first[c + 1]):
             child = f.child[k]
-            missing[child] -= 1
-            if missing[child] == 0:
-                waiting = _push(heap, waiting, child, keys)
-    return rows, True
+            state.missing[child] -= 1
+            if state.missing[child] == 0:
+                waiting = push(state.heap, waiting, child, keys)
+    state.counts[:] = (waiting, done)
+    return bool(spare >= 0)
+
+
+@compiled
+def _open(f: FlatProblem, k: int, placed: Flags, rows: Ints) -> bool:
+    """Return whether what option k finds in the cache is there."""
+    source = f.source[k]
+    if source < 0:
+        return True
+    there: bool = placed[source] and f.option_p[rows[source, 0]] == f.option_p[k]
+    return there
 
 
 @compiled
 def _place(
     f: FlatProblem,
     c: int,
-    wants: int,
-    placed: Flags,
-    rows: Ints,
-    times: Ints,
-    uses: Ints,
-    held: Ints,
-    sizes: Ints,
+    wants: Ints,
+    state: State,
 ) -> None:
     """Write the row of call c, where it ends first."""
-    decodes = f.lag.shape[2]
+    decodes, placed, rows = f.lag.shape[2], state.placed, state.rows
+    times, uses, held, sizes = state.times, state.uses, state.held, state.sizes
     ready = f.release[c]
     for k in range(f.parent_first[c], f.parent_first[c + 1]):
         ready = max(ready, rows[f.parent[k], 5] + f.delay[k])
     reached, least_occupied = FAR, FAR
+    wanted = wants[PREFILL]
+    if wanted >= 0:
+        possible = False
+        for k in range(f.option_first[c], f.option_first[c + 1]):
+            possible = possible or (f.option_p[k] == wanted and _open(f, k, placed, rows))
+        wanted = wanted if possible else ANY
     for k in range(f.option_first[c], f.option_first[c + 1]):
         p, start, source = f.option_p[k], ready, f.source[k]
+        if wanted >= 0 and p != wanted:
+            continue
         if source >= 0:
             if not placed[source] or f.option_p[rows[source, 0]] != p:
                 continue
@@ -151,7 +232,7 @@ def _place(
                     times[p], uses[p], held[p], sizes[p], 1, FAR, start, f.occupied[k], 0
                 )
             done = max(start + f.lead[k], ready + f.latency[k])
-            d, sent, finish = _decode(f, c, p, wants, done, reached, times, uses, held, sizes)
+            d, sent, finish = _decode(f, c, p, wants[DECODE], done, reached, state)
             # Later starts end no earlier.
             if (finish, f.occupied[k]) >= (reached, least_occupied):
                 break
@@ -178,15 +259,13 @@ def _decode(
     wants: int,
     done: int,
     limit: int,
-    times: Ints,
-    uses: Ints,
-    held: Ints,
-    sizes: Ints,
+    state: State,
 ) -> tuple[int, int, int]:
     """Return (d, sent, finish) where call c, prefilled on p until `done`, ends first.
 
     Beyond `limit` any will do.
     """
+    times, uses, held, sizes = state.times, state.uses, state.held, state.sizes
     first, last = f.decode_first[c], f.decode_first[c + 1]
     if first == last:
         return -1, done, done
@@ -210,10 +289,10 @@ def _decode(
 
 
 @compiled
-def _enter(
-    f: FlatProblem, c: int, row: Ints, times: Ints, uses: Ints, held: Ints, sizes: Ints
-) -> None:
+def _enter(f: FlatProblem, c: int, state: State) -> None:
     """Enter a placed call into the profiles of its instances."""
+    times, uses, held, sizes = state.times, state.uses, state.held, state.sizes
+    row = state.rows[c]
     k, d, start, until = row[0], row[1], row[2], row[3]
     p = f.option_p[k]
     sizes[p] = take(times[p], uses[p], held[p], sizes[p], start, start + f.occupied[k], 0)

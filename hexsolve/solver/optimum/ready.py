@@ -46,7 +46,7 @@ def compile_annealing() -> None:
         spare=0,
         tail=nil,
     )
-    anywhere, nothing = np.full(1, ANY, dtype=np.int64), np.full((1, 6), -1, dtype=np.int64)
+    anywhere, nothing = np.full((1, 2), ANY, dtype=np.int64), np.full((1, 6), -1, dtype=np.int64)
     keys, rng = np.zeros(1), np.random.default_rng(0)
     energy(problem, place_all(problem, keys, anywhere, nothing))
     anneal(problem, keys, anywhere, nothing, rng, 0, 1, 1, 0.01, 1e-4)

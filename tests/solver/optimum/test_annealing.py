@@ -3,14 +3,18 @@
 import numpy as np
 import pytest
 
+from hexsolve.instances.benchmark.certificates import certificates_folder, load_certificate
+from hexsolve.instances.benchmark.io import load_scheduling_instance
 from hexsolve.models.check.schedule import check_schedule
-from hexsolve.solver.optimum.annealing import PATIENCE, Annealer, _ahead, _exchange
+from hexsolve.models.simulation.horizon import standalone_horizons
+from hexsolve.solver.optimum.annealing import PATIENCE, Annealer, _ahead, _exchange, energy
 from hexsolve.solver.optimum.bounds.times import Ints
 from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.lists import ListScheduler
-from hexsolve.solver.optimum.placing import ANY, place_all
+from hexsolve.solver.optimum.placing import ANY, DECODE, PREFILL, place_all
+from hexsolve.solver.optimum.problem import build_problem
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
-from hexsolve.solver.optimum.timetable import value
+from hexsolve.solver.optimum.timetable import timetable_of, value
 from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import (
     as_schedule,
@@ -103,8 +107,7 @@ def test_a_waiting_call_is_put_before_one_it_waits_for() -> None:
         rng = np.random.default_rng(seed)
         calls = len(problem.calls)
         before = rng.permutation(calls).astype(float)
-        anywhere = np.full(calls, ANY, dtype=np.int64)
-        rows = place_all(lists.flat, before, anywhere, lists.nothing)
+        rows = place_all(lists.flat, before, lists.anywhere, lists.nothing)
         for c in range(calls):
             after = before.copy()
             changed = _ahead(lists.flat, c, after, rows, rng)
@@ -120,31 +123,32 @@ def test_a_waiting_call_is_put_before_one_it_waits_for() -> None:
     assert moved > 100
 
 
-def test_two_calls_that_decode_at_the_same_time_change_places() -> None:
+@pytest.mark.parametrize("role", [PREFILL, DECODE])
+def test_two_calls_that_run_at_the_same_time_change_places(role: int) -> None:
     moved = 0
     for seed in range(60):
         cluster, workflows = random_instance(seed, workflows=8)
         lists = ListScheduler(problem_of(cluster, workflows))
         rng = np.random.default_rng(seed)
-        calls = lists.flat.workflow.size
-        anywhere = np.full(calls, ANY, dtype=np.int64)
-        keys = rng.permutation(calls).astype(float)
-        rows = place_all(lists.flat, keys, anywhere, lists.nothing)
-        for c in np.flatnonzero(rows[:, 1] >= 0):
-            wanted = anywhere.copy()
-            changed = _exchange(c, wanted, rows, rng)
-            (bound,) = np.nonzero(wanted != ANY)
+        keys = rng.permutation(lists.flat.workflow.size).astype(float)
+        rows = place_all(lists.flat, keys, lists.anywhere, lists.nothing)
+        used = np.column_stack([lists.flat.option_p[rows[:, 0]], rows[:, 1]])[:, role]
+        begin, end = (rows[:, 2], rows[:, 3]) if role == PREFILL else (rows[:, 3], rows[:, 5])
+        for c in np.flatnonzero(used >= 0):
+            bindings = lists.anywhere.copy()
+            changed = _exchange(lists.flat, role, c, bindings, rows, rng)
+            bound, _ = np.nonzero(bindings != ANY)
             there = [
                 x
-                for x in np.flatnonzero(rows[:, 1] >= 0)
-                if rows[x, 1] != rows[c, 1]
-                and max(rows[x, 3], rows[c, 3]) < min(rows[x, 5], rows[c, 5])
+                for x in np.flatnonzero(used >= 0)
+                if used[x] != used[c] and max(begin[x], begin[c]) < min(end[x], end[c])
             ]
             assert changed == (there != [])
             if changed:
                 (x,) = set(bound.tolist()) - {c}
                 assert x in there
-                assert (wanted[c], wanted[x]) == (rows[x, 1], rows[c, 1])
+                assert (bindings[c, role], bindings[x, role]) == (used[x], used[c])
+                assert (bindings[:, 1 - role] == ANY).all()
                 moved += 1
     assert moved > 100
 
@@ -155,7 +159,7 @@ def test_an_annealer_that_is_stuck_begins_anew() -> None:
     incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
     incumbent.offer(list_schedule(incumbent.problem), "random")
     annealer = Annealer(incumbent, 5)
-    ranks, wanted = annealer._anew().ranks, annealer._anew().wanted
+    ranks, bindings = annealer._anew().ranks, annealer._anew().bindings
     young = []
     for _ in range(20 * PATIENCE):
         annealer.rounds(30)
@@ -164,7 +168,7 @@ def test_an_annealer_that_is_stuck_begins_anew() -> None:
     assert len(young) >= 4
     assert all(each.stale == PATIENCE for each in young[:-1])
     assert (annealer._anew().ranks == ranks).all()
-    assert (annealer._anew().wanted == wanted).all()
+    assert (annealer._anew().bindings == bindings).all()
 
 
 def test_annealing_begins_where_the_best_list_is() -> None:
@@ -181,3 +185,24 @@ def test_annealing_begins_where_the_best_list_is() -> None:
         starts = [float(row.start) for row in incumbent.timetable]
         lost += value(problem, incumbent.lists.schedule(starts)) > incumbent.value
     assert lost > 0
+
+
+@pytest.mark.parametrize(
+    "name", ["s10-text-to-sql-2p2d-70b-overload", "m11-plan-execute-2p2d-8b-overload"]
+)
+def test_annealing_goes_on_from_where_calls_are_prefilled(name: str) -> None:
+    """Schedules that CP-SAT improved are far from where each call ends first."""
+    instance = load_scheduling_instance(name)
+    stored = load_certificate(certificates_folder() / f"{name}.req100.json")
+    horizons = standalone_horizons(instance.cluster, instance.workflows)
+    problem = build_problem(instance.cluster, instance.workflows, horizons, stored.times, "req100")
+    incumbent = Incumbent(Windows(problem))
+    incumbent.offer(timetable_of(problem, stored.calls), "stored")
+    ranks, bindings = Annealer(incumbent, 0)._first
+    flat, nothing = incumbent.lists.flat, incumbent.lists.nothing
+    reached, _, _ = energy(flat, place_all(flat, ranks, bindings, nothing))
+    assert reached <= incumbent.value * 1.002
+    bindings = bindings.copy()
+    bindings[:, PREFILL] = ANY
+    free, _, _ = energy(flat, place_all(flat, ranks, bindings, nothing))
+    assert free > incumbent.value * 1.01

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hexsolve.models.check.schedule import check_schedule
 from hexsolve.solver.optimum.annealing import energy
 from hexsolve.solver.optimum.lists import ListScheduler
-from hexsolve.solver.optimum.placing import ANY, place_all, place_within
+from hexsolve.solver.optimum.placing import place_all, place_within
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
 from hexsolve.solver.optimum.timetable import Placed
@@ -91,7 +91,7 @@ def test_prompts_delay_calls_in_many_random_instances() -> None:
         problem = problem_of(cluster, workflows)
         compiled = ListScheduler(problem)
         keys = np.random.default_rng(seed).random(len(problem.calls))
-        arguments = (keys, np.full(keys.size, -1), compiled.nothing)
+        arguments = (keys, compiled.anywhere, compiled.nothing)
         rows = place_all(compiled.flat, *arguments)
         roomy = compiled.flat._replace(prompts_bind=False)
         delayed += not np.array_equal(rows, place_all(roomy, *arguments))
@@ -100,19 +100,35 @@ def test_prompts_delay_calls_in_many_random_instances() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10**9), mode=MODES)
-def test_bound_to_any_decode_instances_schedules_pass_the_checker(seed: int, mode: str) -> None:
+def test_bound_to_any_instances_schedules_pass_the_checker(seed: int, mode: str) -> None:
     cluster, workflows = random_instance(seed, workflows=8)
     problem = problem_of(cluster, workflows, mode=mode)
     rng = np.random.default_rng(seed)
     keys = rng.random(len(problem.calls))
-    wanted = rng.integers(-1, len(problem.decode_rows), keys.size)
+    most = [len(problem.prefill_rows), len(problem.decode_rows)]
+    bindings = rng.integers(-1, most, (keys.size, 2))
     compiled = ListScheduler(problem)
-    timetable = compiled.timetable(place_all(compiled.flat, keys, wanted, compiled.nothing))
-    for call, row, d in zip(problem.calls, timetable, wanted, strict=True):
+    timetable = compiled.timetable(place_all(compiled.flat, keys, bindings, compiled.nothing))
+    for call, row, (p, d) in zip(problem.calls, timetable, bindings, strict=True):
+        if p >= 0 and any(
+            problem.prefill_rows[p] == each.p for each in call.prefills if each.source < 0
+        ):
+            assert row.option.p == problem.prefill_rows[p]
         column = problem.decode_rows[d]
         if d >= 0 and any(column == each for each, _ in call.decodes):
             assert row.d == column
     assert check_schedule(cluster, workflows, as_schedule(problem, workflows, timetable)) == []
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**9), mode=MODES)
+def test_bound_to_where_they_are_lists_are_the_same(seed: int, mode: str) -> None:
+    cluster, workflows = random_instance(seed, workflows=8)
+    compiled = ListScheduler(problem_of(cluster, workflows, mode=mode))
+    keys = np.random.default_rng(seed).random(compiled.flat.workflow.size)
+    rows = place_all(compiled.flat, keys, compiled.anywhere, compiled.nothing)
+    bindings = np.column_stack([compiled.flat.option_p[rows[:, 0]], rows[:, 1]])
+    assert np.array_equal(place_all(compiled.flat, keys, bindings, compiled.nothing), rows)
 
 
 @pytest.mark.parametrize("spare", [0, 2])
@@ -125,7 +141,7 @@ def test_what_is_given_up_would_have_been_worse(spare: int) -> None:
             continue
         flat = compiled.flat._replace(spare=spare)
         keys = np.random.default_rng(seed).random(len(compiled.problem.calls))
-        anywhere = np.full(keys.size, ANY, dtype=np.int64)
+        anywhere = compiled.anywhere
         whole = place_all(flat, keys, anywhere, compiled.nothing)
         reached, _, _ = energy(flat, whole)
         kept, done = place_within(flat, keys, anywhere, compiled.nothing, reached * (1 + 1e-9))

@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import click
 
@@ -52,8 +52,7 @@ from hexsolve.models.status import Limit
 @click.option(
     "--times",
     type=click.Choice(["nominal", "optimistic"]),
-    default="nominal",
-    show_default=True,
+    show_default="nominal, or those of --start",
     help="nominal: a schedule to carry out; optimistic: a bound that no simulated run beats.",
 )
 @click.option(
@@ -64,8 +63,7 @@ from hexsolve.models.status import Limit
 @click.option(
     "--grid-ms",
     type=FiniteFloat(min=0.001, max=1000.0),
-    default=1.0,
-    show_default=True,
+    show_default="1, or that of --start",
     help="Length of a tick.",
 )
 @click.option(
@@ -83,9 +81,9 @@ def optimum(
     workers: int | None,
     seed: int,
     deterministic: bool,
-    times: str,
+    times: str | None,
     decode_batch: int | None,
-    grid_ms: float,
+    grid_ms: float | None,
     start: Path | None,
     output: Path | None,
     as_json: bool,
@@ -105,17 +103,11 @@ def optimum(
     if workers is None:
         workers = 1 if deterministic else min(2, cores())
     loaded = load_scheduling_instance(instance)
-    chosen = None
-    if times == "optimistic" or decode_batch is not None or grid_ms != 1.0:
-        fields = {"mode": times, "decode_batch": decode_batch or 1, "grid_s": grid_ms / 1000.0}
-        if times == "nominal" and decode_batch is None:
-            raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
-        chosen = ScheduleTimes.model_validate(fields)
-    first = None
-    if start is not None:
-        first = schedule_from(read_data(start), str(start))
+    first = None if start is None else schedule_from(read_data(start), str(start))
+    chosen = _times(times, decode_batch, grid_ms, first)
+    if first is not None:
         try:
-            chosen = times_to_start(first, loaded, chosen)
+            times_to_start(first, loaded, chosen)
         except InputError as error:
             raise error.at(str(start)) from None
     with telling_if_long("compiling list scheduling, once in each environment …"):
@@ -135,6 +127,26 @@ def optimum(
         click.echo(made.model_dump_json(indent=1))
     else:
         _show(made, loaded.calls, len(loaded.workflows))
+
+
+def _times(
+    mode: str | None, decode_batch: int | None, grid_ms: float | None, start: Schedule | None
+) -> ScheduleTimes | None:
+    """Return what the options say about times, where they are left out what `start` does."""
+    given: dict[str, Any] = {} if start is None else start.times.model_dump()
+    if mode is not None:
+        given["mode"] = mode
+    if decode_batch is not None:
+        given["decode_batch"] = decode_batch
+    if grid_ms is not None:
+        given["grid_s"] = grid_ms / 1000.0
+    if not given:
+        return None
+    if given.get("mode") != "optimistic" and "decode_batch" not in given:
+        if grid_ms is not None:
+            raise click.UsageError("--grid-ms with nominal times needs --decode-batch")
+        return None
+    return ScheduleTimes.model_validate(given)
 
 
 def _show(made: Schedule, calls: int, workflows: int) -> None:

@@ -107,6 +107,8 @@ def stored() -> dict[tuple[str, str], dict[str, str]]:
 
 def searches(instance: str, objective: str) -> int:
     """Return how many rows there are of an instance and objective."""
+    if not RUNS.exists():
+        return 0
     with RUNS.open(encoding="utf-8", newline="") as stream:
         return sum(
             (row["instance"], row["objective"]) == (instance, objective)
@@ -150,11 +152,12 @@ def work_out(
     bounds: Sequence[Bound] | None,
     limit_s: float,
     search: bool,
-    onward: int,
+    seed: int,
+    onward: bool,
 ) -> dict[str, object]:
     """Search one Req_q, offer what is found to the table, and return the row.
 
-    `onward` is the seed; unless it is 0, the search goes on from the table's certificate, if any.
+    `onward`: from the certificate of the table, if there is one.
     """
     percent = float(PERCENT[objective])
     today, by, where = date.today().isoformat(), solver(), machine()
@@ -191,18 +194,22 @@ def work_out(
             row["start"] = start.objective
         began = time.perf_counter()
         made = optimum(
-            instance, objective, SearchOptions(limit_s, WORKERS, onward), times, start=start
+            instance, objective, SearchOptions(limit_s, WORKERS, seed), times, start=start
         )
         seconds = time.perf_counter() - began
         assert made.objective is not None
         assert made.bound is not None
         assert made.replay is not None
+        how = str(made.parameters["found_by"])
+        if how == "start" and known is not None and known.value is not None:
+            # The first that is done to a schedule: its calls are moved forward where they can.
+            how = f"{known.value.how}, moved forward"
         nominal = BestKnown(
             instance.name,
             objective,
             "nominal",
             made.times.decode_batch,
-            Claim(made.objective, str(made.parameters["found_by"]), today, by, where, seconds),
+            Claim(made.objective, how, today, by, where, seconds),
             f"{instance.name}.{objective}.json",
             Claim(made.bound, made.bound_source, today, by, where, seconds),
         )
@@ -283,8 +290,8 @@ def main() -> None:
             )
         )
         for objective in wanted:
-            onward = searches(name, objective) if given.onward else 0
-            row = work_out(instance, objective, bounds, limit_s, search, onward)
+            seed = searches(name, objective) if given.onward else 0
+            row = work_out(instance, objective, bounds, limit_s, search, seed, given.onward)
             append(row)
             print(
                 f"{name} {objective}: nominal {_shown(row.get('value', '–'))} ≥ "

@@ -165,6 +165,8 @@ def test_a_search_goes_on_from_a_schedule(tmp_path: Path, run: Run) -> None:
     [
         ("xs02-chat-1p1d-8b-busy", (), "is no schedule of xs02-chat-1p1d-8b-busy: instance"),
         (NAME, ("--decode-batch", 3), "times: is "),
+        (NAME, ("--grid-ms", 1.5), "grid_s=0.0015"),
+        (NAME, ("--times", "optimistic"), "asked for: mode='optimistic'"),
         (NAME, ("-o", "first.json"), "is an input of this command"),
     ],
 )

@@ -31,8 +31,8 @@ PART_S = 0.3
 """About so long compiled code goes on before it is asked again whether to stop."""
 
 UNBOUND, FREED = 0.4, 1.03
-"""How often all calls are freed from their decode instances first, if Req_q is then at most so many
-times what it was: from far above a run does not come back."""
+"""How often all calls are freed from the instances of one role first, if Req_q is then at most so
+many times what it was: from far above a run does not come back."""
 
 PATIENCE, YOUNG = 5, 0.75
 """Runs without a gain after which a chain is stuck; how often a young one goes on in place of the
@@ -211,7 +211,6 @@ def anneal(
     f: FlatProblem,
     ranks: Floats,
     bindings: Ints,
-    given: Ints,
     rng: np.random.Generator,
     begin: int,
     end: int,
@@ -224,7 +223,7 @@ def anneal(
     Returns the least Req_q seen and its smooth value, the order and bindings that gave them, and
     the bindings to go on from; the order to go on from is left in `ranks`.
     """
-    memory = remember(f, ranks, bindings, given)
+    memory = remember(f, ranks, bindings)
     rows = memory.states.rows
     value, smooth, slowdown = energy(f, rows)
     best, best_smooth = value, smooth
@@ -277,6 +276,8 @@ class Chain:
 class Annealer:
     """Improves an incumbent: from its order, and once that is stuck also from the first one anew.
 
+    The first order is that of the schedule that the incumbent has when this is made.
+
     Attributes
     ----------
     value : float
@@ -288,6 +289,10 @@ class Annealer:
         self._stop = stop
         self._flat = incumbent.lists.flat
         self._nothing = incumbent.lists.nothing
+        problem = incumbent.problem
+        # Where there is one instance of a role, no call is bound.
+        several = (PREFILL, len(problem.prefill_rows)), (DECODE, len(problem.decode_rows))
+        self._roles = [role for role, instances in several if instances > 1]
         self._rng = np.random.default_rng([seed, 1])
         self._first = self._closest()
         self._main, self._young = self._anew(), self._anew()
@@ -341,7 +346,7 @@ class Annealer:
         while True:
             end = min(rounds, done + part)
             reached, best_ranks, best_bindings, bindings = anneal(
-                self._flat, ranks, bindings, self._nothing, self._rng, done, end, rounds, hot, COLD
+                self._flat, ranks, bindings, self._rng, done, end, rounds, hot, COLD
             )
             if reached < least:
                 least, chain.ranks, chain.bindings = reached, best_ranks, best_bindings
@@ -375,9 +380,9 @@ class Annealer:
 
     def _freed(self, chain: Chain) -> Ints:
         """Return the chain's bindings, now and then without any."""
-        if self._rng.random() < UNBOUND:
+        if self._roles and self._rng.random() < UNBOUND:
             freed = chain.bindings.copy()
-            freed[:, PREFILL if self._rng.random() < 0.5 else DECODE] = ANY
+            freed[:, self._roles[int(self._rng.integers(len(self._roles)))]] = ANY
             known = min(chain.value, self._reached(chain.ranks, chain.bindings))
             if self._reached(chain.ranks, freed) <= FREED * known:
                 return freed
@@ -386,7 +391,8 @@ class Annealer:
     def _closest(self) -> tuple[Floats, Ints]:
         """Return order and bindings with which list scheduling comes closest to the incumbent.
 
-        Its keys without bindings; its starts with them; its starts of transfers with them.
+        Its keys without bindings; its starts and its starts of transfers, each with bindings to
+        decode instances and with those to both.
         """
         timetable = self._incumbent.timetable
         lists, problem = self._incumbent.lists, self._incumbent.problem

@@ -33,9 +33,9 @@ def optimum(
 ) -> Schedule:
     """Return the best schedule and bound within the options' time limit.
 
-    The limit covers all but the replay in the simulator, and the compilation of list scheduling
-    that an environment's first call may need; the choice of the decode batch and the first lists
-    get a quarter of it.
+    The limit covers all but the replay in the simulator, the checker, and the compilation of list
+    scheduling that an environment's first call may need; the choice of the decode batch and the
+    first lists get a quarter of it.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def optimum(
             "deterministic": options.deterministic,
             "found_by": found.objective_source,
         }
-        | ({} if start is None else {"start": start.objective}),
+        | ({} if start is None else {"start": start.objective, "start_kind": start.objective_kind}),
         seed=options.seed,
         times=times,
         status=status,

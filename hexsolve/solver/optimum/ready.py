@@ -49,4 +49,4 @@ def compile_annealing() -> None:
     anywhere, nothing = np.full((1, 2), ANY, dtype=np.int64), np.full((1, 6), -1, dtype=np.int64)
     keys, rng = np.zeros(1), np.random.default_rng(0)
     energy(problem, place_all(problem, keys, anywhere, nothing))
-    anneal(problem, keys, anywhere, nothing, rng, 0, 1, 1, 0.01, 1e-4)
+    anneal(problem, keys, anywhere, rng, 0, 1, 1, 0.01, 1e-4)

@@ -73,9 +73,9 @@ def _at(states: State, k: int) -> State:
 
 
 @compiled
-def remember(f: FlatProblem, keys: Floats, bindings: Ints, given: Ints) -> Memory:
+def remember(f: FlatProblem, keys: Floats, bindings: Ints) -> Memory:
     """Return the memory of the list with these keys and bindings."""
-    first = beginning(f, keys, given)
+    first = beginning(f, keys, np.full((keys.size, 6), -1, dtype=np.int64))
     count = 2 * CHECKPOINTS
     states = State(
         np.zeros((count, *first.times.shape), dtype=np.int64),

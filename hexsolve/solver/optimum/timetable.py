@@ -87,13 +87,13 @@ def scheduled_calls(problem: SchedulingProblem, timetable: Timetable) -> tuple[S
 def timetable_of(problem: SchedulingProblem, rows: Sequence[ScheduledCall]) -> list[Placed]:
     """Return the timetable of the rows of a `Schedule` that keeps all rules; see `scheduled_calls`.
 
-    A call that computes what it can find on its instance, for which the problem has no option,
-    finds it there and starts later.
+    Instances and starts of prefills and transfers are kept; what follows ends as soon as it can. A
+    call that computes what is there, for which the problem has no option, finds it there.
     """
     numbers = {spec.name: number for number, spec in enumerate(problem.cluster.instances)}
     by_place = {(row.workflow, row.call): row for row in rows}
     ordered = [by_place[call.workflow, call.index] for call in problem.calls]
-    timetable = []
+    timetable: list[Placed] = []
     for call, row in zip(problem.calls, ordered, strict=True):
         there = []
         for option in call.prefills:
@@ -102,10 +102,11 @@ def timetable_of(problem: SchedulingProblem, rows: Sequence[ScheduledCall]) -> l
             if option.p == numbers[row.prefill] == numbers[source.prefill] and earlier:
                 there.append(option)
         chosen = min(there, key=lambda each: (each.cached != row.cached_tokens, each.lead))
-        start = row.prefill_start
-        if chosen.cached != row.cached_tokens:
-            start = row.prefill_end - chosen.lead
-        d = -1 if row.decode is None else numbers[row.decode]
-        sent = row.prefill_end if row.transfer_start is None else row.transfer_start
-        timetable.append(Placed(chosen, d, start, row.prefill_end, sent, row.finish))
+        ready = max([call.release, *(timetable[c].finish + delay for c, delay in call.parents)])
+        done = max(row.prefill_start + chosen.lead, ready + chosen.latency)
+        d, sent, finish = -1, done, done
+        if row.decode is not None and row.transfer_start is not None:
+            d, sent = numbers[row.decode], row.transfer_start
+            finish = sent + call.lag(chosen.p, d) + dict(call.decodes)[d]
+        timetable.append(Placed(chosen, d, row.prefill_start, done, sent, finish))
     return timetable

@@ -23,7 +23,7 @@ def test_a_changed_list_is_the_list_from_the_beginning(seed: int, mode: str) -> 
     most = [len(problem.prefill_rows), len(problem.decode_rows)]
     keys = rng.permutation(calls).astype(float)
     bindings = rng.integers(-1, most, (calls, 2))
-    memory = remember(flat, keys, bindings, nothing)
+    memory = remember(flat, keys, bindings)
     rows, _ = place_within(flat, keys, bindings, nothing, np.inf)
     assert np.array_equal(memory.states.rows, rows)
     for _ in range(25):
@@ -58,7 +58,7 @@ def test_about_half_of_a_list_is_not_placed_again() -> None:
         lists = ListScheduler(problem_of(cluster, workflows))
         rng = np.random.default_rng(seed)
         keys = rng.permutation(lists.flat.workflow.size).astype(float)
-        memory = remember(lists.flat, keys, lists.anywhere, lists.nothing)
+        memory = remember(lists.flat, keys, lists.anywhere)
         for c in range(keys.size):
             tried = keys.copy()
             tried[c] = rng.random() * keys.size

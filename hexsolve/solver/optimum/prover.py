@@ -14,6 +14,15 @@ from hexsolve.solver.optimum.windows import Windows
 FIRST_S = 2.0
 """Seconds of the first climb."""
 
+SMALL_TEST, LARGE_TEST = 0.05, 0.25
+"""Part of the time limit that a test may take, where climbs follow and where they do not."""
+
+FIRST_PART, TESTS_LOST = 0.25, 3
+"""Part of the gap that the first test is about; how many may fail to be refuted."""
+
+NEAR = 0.0005
+"""Relative gap below which no test is made: a climb ends in the whole proof."""
+
 
 class State(NamedTuple):
     """What is known: the best schedule with its value, and a bound."""
@@ -24,12 +33,13 @@ class State(NamedTuple):
 
 
 class Prover:
-    """Climbs from the bound towards the best value (see `ASCENTS`), again and again.
+    """Raises the bound: by a few tests, and by climbs towards the best value, again and again.
 
-    Each climb starts from what is known by then and takes the next way up, for twice as long; one
-    that ends with a schedule is followed by the same for what is better still. Neither CP-SAT nor
-    compiled code holds up Python's other threads, so that this one has a core of its own. Leave it
-    by ``with``.
+    Tests bisect the gap with the LP relaxation: up to some α they are refuted in seconds, past that
+    not in minutes, and a climb takes minutes to get there. Each climb (see `ASCENTS`) starts from
+    what is known by then and takes the next way up, for twice as long; one that ends with a
+    schedule is followed by the same for what is better still. Neither CP-SAT nor compiled code
+    holds up Python's other threads, so that this one has a core of its own. Leave it by ``with``.
 
     Parameters
     ----------
@@ -38,14 +48,20 @@ class Prover:
         With at least two workers, of which this takes half.
     state : callable
         Returns what is known; called from the thread.
+    climbs : bool
+        Whether climbs follow the tests.
     """
 
-    def __init__(self, windows: Windows, clock: Clock, state: Callable[[], State]) -> None:
+    def __init__(
+        self, windows: Windows, clock: Clock, state: Callable[[], State], climbs: bool = True
+    ) -> None:
         self._windows, self._clock, self._state = windows, clock, state
         self._replies: SimpleQueue[Reply | BaseException] = SimpleQueue()
         self._ended = Event()
         self._proven = Event()
         self._workers = clock.workers // 2
+        self._climbs = climbs
+        self._bound, self._building_s = 0.0, 0.0
         self._thread = Thread(target=self._run, name="prover", daemon=True)
 
     def __enter__(self) -> "Prover":
@@ -80,26 +96,62 @@ class Prover:
 
     def _run(self) -> None:
         try:
-            self._climb()
+            self._test()
+            if self._climbs:
+                self._climb()
         except BaseException as error:
             self._replies.put(error)
         finally:
             self._clock.workers += self._workers
 
+    def _in_time(self) -> bool:
+        """Return whether there is time to build a model and look at it."""
+        return not self._ended.is_set() and self._clock.left_s > self._building_s + 0.05
+
+    def _ask(
+        self,
+        scope: Scope,
+        seconds: float,
+        hint: Timetable,
+        bound: float | None = None,
+        ascent: int | None = None,
+    ) -> Reply:
+        """Ask CP-SAT, and pass the reply on."""
+        began = self._clock.spent_s
+        effort = self._clock.effort(seconds, self._workers, self._ended.is_set)
+        reply = ask(scope, effort, hint, bound, ascent=ascent)
+        over = self._clock.spent_s - began - effort.seconds
+        self._building_s = max(self._building_s, over)
+        self._replies.put(reply)
+        return reply
+
+    def _test(self) -> None:
+        """Bisect the gap by tests until so many of them are not refuted."""
+        share = SMALL_TEST if self._climbs else LARGE_TEST
+        seconds = share * self._clock.options.time_limit_s
+        part, lost = FIRST_PART, 0
+        while lost < TESTS_LOST and self._in_time():
+            said = self._state()
+            bound = max(said.bound, self._bound)
+            scope = Scope(self._windows, bound + part * (said.value - bound))
+            if said.value - bound < NEAR * said.value or scope.choices > LARGEST:
+                return
+            reply = self._ask(scope, seconds, said.timetable)
+            if reply.infeasible:
+                self._bound = reply.bound
+            else:
+                part, lost = part / 2.0, lost + 1
+
     def _climb(self) -> None:
-        seconds, turn, building_s = FIRST_S, 0, 0.0
-        known = State(float("inf"), [], 0.0)
-        while not self._ended.is_set() and self._clock.left_s > building_s + 0.05:
+        seconds, turn = FIRST_S, 0
+        known = State(float("inf"), [], self._bound)
+        while self._in_time():
             said = self._state()
             value, bound = min(said.value, known.value), max(said.bound, known.bound)
             scope = Scope(self._windows, value, strict=True)
             if scope.choices > LARGEST:
                 return
-            began = self._clock.spent_s
-            effort = self._clock.effort(seconds, self._workers, self._ended.is_set)
-            reply = ask(scope, effort, said.timetable, bound, ascent=turn)
-            building_s = max(building_s, self._clock.spent_s - began - effort.seconds)
-            self._replies.put(reply)
+            reply = self._ask(scope, seconds, said.timetable, bound, turn)
             if reply.infeasible:
                 self._proven.set()
                 return

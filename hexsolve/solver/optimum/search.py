@@ -111,9 +111,9 @@ class Search:
                 self._tell()
         step = max(LEAST_S, limit / 60.0)
         options = self.clock.options
-        if self.small and options.workers > 1 and not options.deterministic and not self.closed:
+        if options.workers > 1 and not options.deterministic and not self.closed:
             self.state = State(self.best.value, self.best.timetable, self.bound)
-            self._prover = Prover(self.windows, self.clock, lambda: self.state)
+            self._prover = Prover(self.windows, self.clock, lambda: self.state, self.small)
             with self._prover:
                 self._take_turns(step)
             self._collect()

@@ -36,8 +36,8 @@ from hexsolve.models.status import Limit
 @click.option(
     "--workers",
     type=click.IntRange(min=1, max=64),
-    help="Threads; up to 220 calls half of them raise the bound while the others look for "
-    "schedules. Left out: 2 where there are two cores, but 1 with --deterministic.",
+    help="Threads; half of them raise the bound while the others look for schedules, beyond 220 "
+    "calls for a while only. Left out: 2 where there are two cores, but 1 with --deterministic.",
 )
 @click.option(
     "--seed",

@@ -52,7 +52,7 @@ SEARCHED = ("xs", "s", "m")
 """Bands whose schedules are searched; of the others only the bounds of the simulator are."""
 
 WORKERS = 2
-"""Threads: up to 220 calls one looks for schedules and one proves; beyond, both are CP-SAT's."""
+"""Threads: one looks for schedules and one proves; beyond 220 calls that ends after some tests."""
 
 OPTIMISTIC_SHARE, BOUNDS_SHARE = 0.25, 0.5
 """Time for the optimistic model and for all other bounds of an instance, per nominal second."""

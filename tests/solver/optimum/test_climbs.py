@@ -15,7 +15,7 @@ from hexsolve.solver.optimum.cpsat.model import ASCENTS, Effort, ask
 from hexsolve.solver.optimum.cpsat.objective import UNIT
 from hexsolve.solver.optimum.cpsat.scope import Scope
 from hexsolve.solver.optimum.problem import SchedulingProblem
-from hexsolve.solver.optimum.prover import Prover, State
+from hexsolve.solver.optimum.prover import TESTS_LOST, Prover, State
 from hexsolve.solver.optimum.timetable import Timetable, value, worst_slowdown
 from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import list_schedule, problem_of, random_instance, search
@@ -96,6 +96,38 @@ def test_the_prover_gives_its_threads_back_when_it_is_through() -> None:
         *better, last = thread.replies()
         assert better[-1].optimal
         assert last.infeasible
+
+
+def test_tests_halve_the_gap_from_below_and_are_no_proof() -> None:
+    raised = 0
+    for seed in range(0, 10_000, 1000):
+        problem, hint = drawn(seed)
+        best = search(problem, SearchOptions(time_limit_s=20.0)).objective
+        known = State(1.5 * best, hint, 0.5 * best)
+        clock = Clock(SearchOptions(time_limit_s=60.0, workers=2))
+        with Prover(Windows(problem), clock, lambda known=known: known, climbs=False) as thread:
+            while thread.climbing:
+                time.sleep(0.01)
+            assert not thread.proven
+            replies = list(thread.replies())
+        assert sum(not reply.infeasible for reply in replies) == TESTS_LOST
+        assert all(reply.placed is not None for reply in replies if not reply.infeasible)
+        bounds = [reply.bound for reply in replies if reply.infeasible]
+        assert all(bound < best for bound in bounds)
+        assert bounds == sorted(bounds)
+        raised += bounds != [] and bounds[-1] > 0.85 * best
+    assert raised == 10
+
+
+def test_large_instances_are_tested_too() -> None:
+    """Beyond what is worth a climb; what is refuted is the bound, and says so."""
+    name = "m08-deep-research-hetero-2-235b-calm"
+    started = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prover, "_climb", lambda _: started.append("climb"))
+        patch.setattr(Prover, "_test", lambda _: started.append("tests"))
+        optimum(load_scheduling_instance(name), "req100", SearchOptions(2.0, workers=2))
+    assert started == ["tests"]
 
 
 def test_the_prover_ends_amid_a_climb() -> None:

@@ -246,7 +246,8 @@ def _call(made: CallTimes, decode: DecodeTimes, number: int, index: int, base: i
     call = workflow.calls[index]
     delay = made.delay(index)
     prefills = []
-    hits = made.hits(index)
+    # The most cached first: of equal ends lists take the first, as the model wants it.
+    hits = sorted(made.hits(index), key=lambda hit: -hit[1])
     for p in made.cluster.with_role("prefill"):
         if made.cluster.instances[p].capacity < call.prompt_tokens:
             continue

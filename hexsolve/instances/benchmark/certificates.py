@@ -85,7 +85,7 @@ def load_certificate(path: Path) -> Schedule:
     data = parse_data(read_text(path), str(path))
     if not isinstance(data, dict) or data.get("kind") != KIND:
         raise InputError(f"is not {KIND!r}", source=str(path), field="kind")
-    return validated(Schedule, expanded(data, str(path)), str(path))
+    return schedule_from(data, str(path))
 
 
 _OWN = ("kind", "instances", "call_fields", "calls")

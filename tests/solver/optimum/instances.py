@@ -3,6 +3,8 @@
 import random
 from collections.abc import Sequence
 
+import numpy as np
+
 from hexsolve.models.schedule import (
     Schedule,
     ScheduleObjective,
@@ -13,6 +15,7 @@ from hexsolve.models.simulation.cluster import SimulatedCluster
 from hexsolve.models.simulation.horizon import standalone_horizons
 from hexsolve.models.status import Limit, Status, derive_status, relative_gap
 from hexsolve.models.workflow import Workflow
+from hexsolve.solver.optimum.bounds.times import Ints
 from hexsolve.solver.optimum.clock import Clock, SearchOptions
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.problem import SchedulingProblem, build_problem
@@ -54,6 +57,12 @@ def problem_of(
 def list_schedule(problem: SchedulingProblem, seed: int = 0) -> Timetable:
     rng = random.Random(seed)
     return ListScheduler(problem).schedule([rng.random() for _ in problem.calls])
+
+
+def random_bindings(problem: SchedulingProblem, rng: np.random.Generator) -> Ints:
+    """Prefill and decode instances, or none, drawn for every call."""
+    most = [len(problem.prefill_rows), len(problem.decode_rows)]
+    return rng.integers(-1, most, (len(problem.calls), 2))
 
 
 def search(problem: SchedulingProblem, options: SearchOptions) -> Found:

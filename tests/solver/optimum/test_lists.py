@@ -15,7 +15,7 @@ from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.start import Incumbent, first_schedules
 from hexsolve.solver.optimum.timetable import Placed
 from hexsolve.solver.optimum.windows import Windows
-from tests.solver.optimum.instances import as_schedule, problem_of, random_instance
+from tests.solver.optimum.instances import as_schedule, problem_of, random_bindings, random_instance
 from tests.solver.optimum.plain_lists import PlainLists, Pool
 
 MODES = st.sampled_from(["nominal", "optimistic"])
@@ -105,8 +105,7 @@ def test_bound_to_any_instances_schedules_pass_the_checker(seed: int, mode: str)
     problem = problem_of(cluster, workflows, mode=mode)
     rng = np.random.default_rng(seed)
     keys = rng.random(len(problem.calls))
-    most = [len(problem.prefill_rows), len(problem.decode_rows)]
-    bindings = rng.integers(-1, most, (keys.size, 2))
+    bindings = random_bindings(problem, rng)
     compiled = ListScheduler(problem)
     timetable = compiled.timetable(place_all(compiled.flat, keys, bindings, compiled.nothing))
     for call, row, (p, d) in zip(problem.calls, timetable, bindings, strict=True):

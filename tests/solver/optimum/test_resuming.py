@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.placing import place_within
 from hexsolve.solver.optimum.resuming import _same, accept, place_changed, remember
-from tests.solver.optimum.instances import problem_of, random_instance
+from tests.solver.optimum.instances import problem_of, random_bindings, random_instance
 
 
 @settings(deadline=None, max_examples=150)
@@ -22,7 +22,7 @@ def test_a_changed_list_is_the_list_from_the_beginning(seed: int, mode: str) -> 
     calls = len(problem.calls)
     most = [len(problem.prefill_rows), len(problem.decode_rows)]
     keys = rng.permutation(calls).astype(float)
-    bindings = rng.integers(-1, most, (calls, 2))
+    bindings = random_bindings(problem, rng)
     memory = remember(flat, keys, bindings)
     rows, _ = place_within(flat, keys, bindings, nothing, np.inf)
     assert np.array_equal(memory.states.rows, rows)

@@ -18,7 +18,7 @@ from hexsolve.solver.optimum.lists import ListScheduler
 from hexsolve.solver.optimum.placing import place_all
 from hexsolve.solver.optimum.problem import SchedulingProblem
 from hexsolve.solver.optimum.timetable import Timetable, scheduled_calls, timetable_of, value
-from tests.solver.optimum.instances import as_schedule, problem_of, random_instance
+from tests.solver.optimum.instances import as_schedule, problem_of, random_bindings, random_instance
 
 NAME = "s12-deep-research-2p2d-70b-busy"
 SHORT = SearchOptions(0.05, deterministic=True)
@@ -32,8 +32,7 @@ def test_a_schedule_that_was_written_is_read_back(seed: int, mode: str) -> None:
     problem = problem_of(cluster, workflows, mode=mode)
     lists = ListScheduler(problem)
     rng = np.random.default_rng(seed)
-    most = [len(problem.prefill_rows), len(problem.decode_rows)]
-    bindings = rng.integers(-1, most, (len(problem.calls), 2))
+    bindings = random_bindings(problem, rng)
     keys = rng.random(len(problem.calls))
     made = lists.timetable(place_all(lists.flat, keys, bindings, lists.nothing))
     rows = scheduled_calls(problem, made)

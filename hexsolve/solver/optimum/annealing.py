@@ -12,10 +12,8 @@ from hexsolve.solver.optimum.clock import never
 from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.placing import ANY, DECODE, PREFILL, place_all
 from hexsolve.solver.optimum.resuming import accept, place_changed, remember
+from hexsolve.solver.optimum.smoothing import smoothed
 from hexsolve.solver.optimum.start import Incumbent
-
-SHARPNESS = 60.0
-"""How much more the worst workflow counts than those close to it; per unit of relative slowdown."""
 
 HOT, COLD = (0.01, 0.003, 0.001, 0.0005, 0.0005), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
@@ -57,12 +55,8 @@ def energy(f: FlatProblem, rows: Ints) -> tuple[float, float, Floats]:
     for c in range(f.workflow.size):
         w = f.workflow[c]
         slowdown[w] = max(slowdown[w], (rows[c, 5] - f.arrival[w]) / f.horizon[w])
-    ranked = np.sort(slowdown)[: slowdown.size - f.spare]
-    value = ranked[-1]
-    if value <= 0.0:
-        return value, value, slowdown
-    near = np.exp(SHARPNESS * (ranked / value - 1.0)).sum()
-    return value, value * (1.0 + np.log(near) / SHARPNESS), slowdown
+    value, smooth = smoothed(slowdown, f.spare)
+    return value, smooth, slowdown
 
 
 @compiled

@@ -13,9 +13,10 @@ from hexsolve.solver.optimum.cpsat.scope import LARGEST, Scope
 from hexsolve.solver.optimum.neighbourhoods import SECONDS, improve_once
 from hexsolve.solver.optimum.prover import Prover, State
 from hexsolve.solver.optimum.relaxation import relaxation_bound
+from hexsolve.solver.optimum.sequences.annealing import SequenceAnnealer
 from hexsolve.solver.optimum.start import Incumbent
 from hexsolve.solver.optimum.timetable import Placed
-from hexsolve.solver.optimum.yields import Yields
+from hexsolve.solver.optimum.yields import WAYS, Way, Yields
 
 WHOLE = 220
 """Calls up to which α is minimised over the whole model; beyond, only neighbourhoods are."""
@@ -30,7 +31,7 @@ UNANSWERED, RARELY = 2, 3
 """After how many tests without an answer in a row they become rare, and in which part of turns."""
 
 IMPROVING = 1.5
-"""Time for annealing and neighbourhoods together, over that of a test."""
+"""Time for lists, sequences and neighbourhoods together, over that of a test."""
 
 LEAST_S = 0.5
 """Least time of a test, s."""
@@ -85,9 +86,14 @@ class Search:
         self.best = first
         self.bound = self.windows.critical_path_bound()
         self.bound_source = "critical path"
-        self._annealer = Annealer(
-            self.best, clock.options.seed, lambda: clock.stopped or self._proven()
-        )
+
+        def ended() -> bool:
+            return clock.stopped or self._proven()
+
+        self._annealers: dict[Way, Annealer | SequenceAnnealer] = {
+            "lists": Annealer(self.best, clock.options.seed, ended),
+            "sequences": SequenceAnnealer(self.best, clock.options.seed, ended),
+        }
         self.tests = 0
         self._yields = Yields()
         self._building_s = {"all": 0.0, "neighbourhood": 0.0}
@@ -106,9 +112,10 @@ class Search:
             self._raise_bound(relaxed.value, relaxed.method)
             self._tell()
         for _ in range(FIRST_RUNS):
-            if not self.closed:
-                self._anneal(FIRST_SHARE / FIRST_RUNS * limit)
-                self._tell()
+            for way in self._annealers:
+                if not self.closed:
+                    self._anneal(way, FIRST_SHARE / (2 * FIRST_RUNS) * limit)
+                    self._tell()
         step = max(LEAST_S, limit / 60.0)
         options = self.clock.options
         if options.workers > 1 and not options.deterministic and not self.closed:
@@ -249,17 +256,17 @@ class Search:
 
     def _improve(self, seconds: float) -> None:
         """Look for a better schedule: anneal, search neighbourhoods, now and then all at once."""
-        small = self.small
-        annealing = IMPROVING * seconds * self._yields.annealing if small else seconds
-        searching = IMPROVING * seconds - annealing if small else 0.5 * seconds
-        before, first = self.best.value, self.clock.spent_s
-        self._anneal(annealing)
-        self._yields.count("annealing", self.clock.spent_s - first, self._fallen(before))
+        shares = {way: IMPROVING * seconds * self._yields.share(way) for way in WAYS}
+        for way in self._annealers:
+            before, first = self.best.value, self.clock.spent_s
+            if not self.closed:
+                self._anneal(way, shares[way])
+                self._yields.count(way, self.clock.spent_s - first, self._fallen(before))
         self._rounds += 1
-        if small and not self.closed and self._rounds % 3 == 0:
+        if self.small and not self.closed and self._rounds % 3 == 0:
             self._minimise(seconds)
         gained, first = 0.0, self.clock.spent_s
-        until = first + searching
+        until = first + shares["neighbourhoods"]
         while self.clock.spent_s < until and not self.closed and self._in_time("neighbourhood"):
             began, before = self.clock.spent_s, self.best.value
             reply = improve_once(self.windows, self.best, self.rng, self.clock)
@@ -284,10 +291,12 @@ class Search:
             over = self.clock.spent_s - expected_s
             self._building_s[model] = max(self._building_s[model], over)
 
-    def _anneal(self, seconds: float) -> None:
+    def _anneal(self, way: Way, seconds: float) -> None:
+        """Anneal lists or sequences for about so long."""
+        annealer = self._annealers[way]
         seconds = min(seconds, self.clock.left_s)
         if self.clock.options.deterministic:
-            self._annealer.counted(seconds)
+            annealer.counted(seconds)
             self.clock.charge_seconds(seconds)
         else:
-            self._annealer.run(seconds)
+            annealer.run(seconds)

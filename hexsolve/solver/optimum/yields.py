@@ -1,35 +1,41 @@
-"""Which of two ways of improving a schedule gets how much of the time."""
+"""Which of several ways of improving a schedule gets how much of the time."""
+
+from typing import Literal
 
 FORGET = 0.6
 """How much of what was counted before still counts after the next round."""
 
-LEAST_SHARE = 0.2
+LEAST_SHARE = 0.15
 """Share of the time that a way gets, even though it gains nothing."""
 
 LEAST_RATE = 1e-6
 """Relative gain per second below which a way is taken to gain nothing."""
 
+Way = Literal["lists", "sequences", "neighbourhoods"]
+
+WAYS: tuple[Way, ...] = ("lists", "sequences", "neighbourhoods")
+
 
 class Yields:
-    """Shares of time by what annealing and neighbourhoods have gained per second of late.
+    """Shares of time by what lists, sequences and neighbourhoods have gained per second of late.
 
     Which of them is of more use differs by instance and with the time: with 40 calls annealing
-    usually is, with 128 on unequal decode instances neighbourhoods are.
+    of lists usually is, with 128 on unequal decode instances that of sequences, and CP-SAT's
+    neighbourhoods where neither comes further.
     """
 
     def __init__(self) -> None:
-        # A gain by either in the first rounds outweighs this.
-        self._seconds = {"annealing": 1.0, "neighbourhoods": 1.0}
-        self._gained = {"annealing": 1e-5, "neighbourhoods": 2e-5}
+        # A gain by any of them in the first rounds outweighs this.
+        self._seconds = dict.fromkeys(WAYS, 1.0)
+        self._gained = dict.fromkeys(WAYS, 1e-5)
 
-    @property
-    def annealing(self) -> float:
-        """Share of annealing; the rest is for neighbourhoods."""
-        rate = {way: self._gained[way] / self._seconds[way] for way in self._seconds}
-        share = rate["annealing"] / sum(rate.values())
-        return min(1.0 - LEAST_SHARE, max(LEAST_SHARE, share))
+    def share(self, way: Way) -> float:
+        """Return a way's share: the least, and of the rest what it has of all gains."""
+        rate = {each: self._gained[each] / self._seconds[each] for each in WAYS}
+        rest = 1.0 - len(WAYS) * LEAST_SHARE
+        return LEAST_SHARE + rest * rate[way] / sum(rate.values())
 
-    def count(self, way: str, seconds: float, gained: float) -> None:
+    def count(self, way: Way, seconds: float, gained: float) -> None:
         """Note by what part Req_q fell while a way had some seconds."""
         self._seconds[way] = FORGET * self._seconds[way] + seconds
         self._gained[way] = FORGET * self._gained[way] + gained + LEAST_RATE * seconds

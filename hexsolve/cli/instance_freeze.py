@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from hexsolve.cli.instance_options import check_output
 from hexsolve.cli.simulate_input import (
@@ -17,9 +17,16 @@ from hexsolve.cli.simulate_input import (
 from hexsolve.cli.workload_options import workload_options
 from hexsolve.instances.benchmark.io import parse_scheduling_instance, scheduling_instance_text
 from hexsolve.instances.files import write_text
-from hexsolve.instances.validation import input_error
+from hexsolve.instances.validation import input_error, validated
 from hexsolve.models.errors import InputError
+from hexsolve.models.hardware import Name
 from hexsolve.models.scheduling import SchedulingInstance
+
+
+class Named(BaseModel):
+    """What of an instance is checked before a plan is made, which may take minutes."""
+
+    name: Name
 
 
 @click.command(
@@ -53,6 +60,7 @@ def freeze(
     if output.suffix.lower() != ".json":
         raise InputError("allowed: a name that ends in .json", source=str(output))
     check_output(output, plan_or_instance, instance, Path(wanted["workload"]))
+    named = validated(Named, {"name": name or output.stem}, str(output)).name
     if resolve_stored(plan_or_instance) is not None:
         raise InputError("is a scheduling instance already", source=str(plan_or_instance))
     problem, plan, cluster = resolve_cluster(plan_or_instance, instance)
@@ -63,7 +71,7 @@ def freeze(
         click.echo(f"warning: {absence(drawn.absent, every)}", err=True)
     gpus = sum(group.gpus for group in plan.groups)
     data = {
-        "name": name or output.stem,
+        "name": named,
         "description": "; ".join((f"{problem.name}: {gpus} GPUs", *drawn.notes)),
         "shape": wanted["workload"],
         "llm": problem.llm.name,

@@ -90,9 +90,10 @@ class Search:
         def ended() -> bool:
             return clock.stopped or self._proven()
 
+        seed, limit_s = clock.options.seed, clock.options.time_limit_s
         self._annealers: dict[Way, Annealer | SequenceAnnealer] = {
-            "lists": Annealer(self.best, clock.options.seed, ended),
-            "sequences": SequenceAnnealer(self.best, clock.options.seed, ended),
+            "lists": Annealer(self.best, seed, ended),
+            "sequences": SequenceAnnealer(self.best, seed, limit_s, ended),
         }
         self.tests = 0
         self._yields = Yields()

@@ -20,12 +20,12 @@ made = lambda: {each.__name__: each.signatures for each in functions}
 compile_annealing()
 before = made()
 assert before["anneal"] and before["place_all"] and before["energy"]
-assert before["anneal_sequences"] and before["time_all"] and before["move"]
+assert before["anneal_sequences"] and before["schedule_of"]
 for seed in range(3):
     incumbent = Incumbent(Windows(problem_of(*random_instance(seed, workflows=8))))
     first_schedules(incumbent)
     Annealer(incumbent, seed).rounds(20)
-    SequenceAnnealer(incumbent, seed).rounds(20)
+    SequenceAnnealer(incumbent, seed, 1.0).rounds(20)
 assert made() == before
 """
 

@@ -168,14 +168,13 @@ def test_it_finds_most_optima_of_tiny_instances(
     monkeypatch.setattr(
         "hexsolve.models.schedule.PERCENT", {"req95": 60, "req99": 40, "req100": 100}
     )
-    monkeypatch.setattr("hexsolve.solver.optimum.sequences.annealing.LENGTHS", (200,))
     found = 0
     for seed in range(100_000, 120_000, 1000):
         problem, workflows = tiny(seed, objective, "nominal")
         best = Oracle(problem).run()
         incumbent = Incumbent(Windows(problem))
         incumbent.offer(list_schedule(problem, seed), "random")
-        SequenceAnnealer(incumbent, seed).rounds(2000)
+        SequenceAnnealer(incumbent, seed, 1e-9).rounds(3000)
         assert incumbent.value >= best * (1 - 1e-9)
         schedule = as_schedule(problem, workflows, incumbent.timetable)
         assert check_schedule(problem.cluster, workflows, schedule) == []
@@ -183,17 +182,16 @@ def test_it_finds_most_optima_of_tiny_instances(
     assert found >= 17
 
 
-def test_it_repeats_whole_or_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_repeats() -> None:
     cluster, workflows = random_instance(7, workflows=8)
     problem = problem_of(cluster, workflows)
-    monkeypatch.setattr("hexsolve.solver.optimum.sequences.annealing.LENGTHS", (300,))
     found = []
     for parts in (1, 1, 10):
         incumbent = Incumbent(Windows(problem))
         incumbent.offer(list_schedule(problem), "random")
-        annealer = SequenceAnnealer(incumbent, 5)
+        annealer = SequenceAnnealer(incumbent, 5, 1e-9)
         for _ in range(parts):
-            annealer.rounds(1000 // parts)
+            annealer.rounds(3000 // parts)
         found.append(incumbent.timetable)
     assert found[0] == found[1]
     assert value(problem, found[2]) <= value(problem, list_schedule(problem))
@@ -209,7 +207,7 @@ def test_it_stops_after_a_part_when_asked_to() -> None:
         asked.append(None)
         return len(asked) > 2
 
-    SequenceAnnealer(incumbent, 5, stop).rounds(10**9)
+    SequenceAnnealer(incumbent, 5, 60.0, stop).rounds(10**9)
     assert len(asked) == 3
 
 

@@ -25,14 +25,15 @@ from hexsolve.solver.optimum.sequences.timing import room_for, rows_of, time_all
 from hexsolve.solver.optimum.smoothing import smoothed
 from hexsolve.solver.optimum.start import Incumbent, deadline_keys
 
-HOT, COLD = (0.01, 0.005, 0.0025, 0.0012), 1e-4
+HOT, COLD = (0.01, 0.004, 0.002, 0.001), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
 
-LENGTHS = (50_000, 100_000, 200_000, 400_000, 800_000)
-"""Rounds of a run, of which one is drawn."""
+LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1)
+"""Parts of a search's time limit that a run takes, by `OPERATIONS_PER_SECOND`, of which one is
+drawn: with 128 calls a run of a minute finds what no number of short ones does, but ends late."""
 
-LONGEST_S = 10.0
-"""Time of a run at most, by `OPERATIONS_PER_SECOND`: with many calls several runs find more."""
+LEAST = 1000
+"""Rounds of a run, at least."""
 
 OPERATIONS_PER_SECOND = 20_000_000
 """Operations timed in a second where work is counted instead of time."""
@@ -134,11 +135,19 @@ class Run:
 class SequenceAnnealer:
     """Improves an incumbent: from its sequences, and once those are stuck also from lists anew.
 
-    A run that is not through when its time is goes on the next time.
+    A run that is not through when its time is goes on the next time. `limit_s` is the time limit of
+    the search.
     """
 
-    def __init__(self, incumbent: Incumbent, seed: int, stop: Callable[[], bool] = never) -> None:
+    def __init__(
+        self,
+        incumbent: Incumbent,
+        seed: int,
+        limit_s: float,
+        stop: Callable[[], bool] = never,
+    ) -> None:
         self._incumbent = incumbent
+        self._limit_s = limit_s
         self._stop = stop
         self._flat = incumbent.lists.flat
         self._layout = layout_of(self._flat)
@@ -200,8 +209,8 @@ class SequenceAnnealer:
 
     def _begun(self) -> Run:
         chain = self._drawn()
-        rounds = LENGTHS[int(self._rng.integers(len(LENGTHS)))]
-        rounds = min(rounds, max(5, int(LONGEST_S * self._expected)))
+        seconds = self._limit_s * LENGTHS[int(self._rng.integers(len(LENGTHS)))]
+        rounds = max(LEAST, int(seconds * self._expected))
         hot = HOT[int(self._rng.integers(len(HOT)))]
         return Run(chain, rounds, hot, chain.sequences, chain.sequences)
 

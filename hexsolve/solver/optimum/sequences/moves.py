@@ -7,7 +7,7 @@ from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.sequences.places import NONE, Layout, Sequences, insert, remove
 from hexsolve.solver.optimum.sequences.timing import Timing, ready_of
 
-NEAR, TRIES = 0.97, 60
+NEAR, TRIES = 0.985, 60
 """Part of Req_q from which on a workflow is among the worst; draws in which one is looked for."""
 
 CRITICAL, DECODES = 0.85, 0.7

@@ -18,21 +18,23 @@ MARK = "compiled.sha256"
 
 
 def forget_stale(folder: Path) -> None:
-    """Delete the machine code under `folder` if any source of compiled functions has changed.
+    """Delete the machine code under `folder` if a source that it is made of has changed.
 
-    numba looks at the file of a function only, and so keeps what that has inlined from others, as
-    it was. Where nothing can be written there is nothing to delete.
+    numba looks at the file of a function only, and so keeps what that has inlined from others, and
+    the order of fields, as they were. Machine code that numba keeps elsewhere, because it cannot
+    write here or ``NUMBA_CACHE_DIR`` says so, is not looked at.
     """
-    sources = [source.read_bytes() for source in sorted(folder.rglob("*.py"))]
-    digest = hashlib.sha256(b"".join(each for each in sources if b"@compiled" in each)).hexdigest()
-    mark = folder / "__pycache__" / MARK
     try:
-        if mark.exists() and mark.read_text(encoding="utf-8") == digest:
+        sources = [source.read_bytes() for source in sorted(folder.rglob("*.py"))]
+        parts = [each for each in sources if b"@compiled" in each or b"(NamedTuple)" in each]
+        digest = hashlib.sha256(b"".join(parts)).hexdigest().encode()
+        mark = folder / "__pycache__" / MARK
+        if mark.exists() and mark.read_bytes() == digest:
             return
         for index in folder.rglob("__pycache__/*.nbi"):
             index.unlink(missing_ok=True)
         mark.parent.mkdir(exist_ok=True)
-        mark.write_text(digest, encoding="utf-8")
+        mark.write_bytes(digest)
     except OSError:
         return
 

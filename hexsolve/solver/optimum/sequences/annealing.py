@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hexsolve.solver.online.projection.compiled import compiled
-from hexsolve.solver.optimum.bounds.times import Floats, Ints
+from hexsolve.solver.optimum.bounds.times import Ints
 from hexsolve.solver.optimum.clock import never
 from hexsolve.solver.optimum.flat import FlatProblem
 from hexsolve.solver.optimum.placing import place_all
@@ -20,7 +20,7 @@ from hexsolve.solver.optimum.sequences.places import (
     layout_of,
     sequences_of,
 )
-from hexsolve.solver.optimum.sequences.pools import fits
+from hexsolve.solver.optimum.sequences.pools import bind, fits
 from hexsolve.solver.optimum.sequences.timing import room_for, rows_of, time_all
 from hexsolve.solver.optimum.smoothing import smoothed
 from hexsolve.solver.optimum.start import Incumbent, deadline_keys
@@ -29,14 +29,14 @@ HOT, COLD = (0.01, 0.004, 0.002, 0.001), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
 
 LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1)
-"""Parts of a search's time limit that a run takes, by `OPERATIONS_PER_SECOND`, of which one is
-drawn: with 128 calls a run of a minute finds what no number of short ones does, but ends late."""
+"""Parts of a search's time limit that a run takes, by `ROUND_S` and `OPERATION_S`, of which one is
+drawn: with 128 calls a run of a minute finds what no number of short ones does."""
 
 LEAST = 1000
 """Rounds of a run, at least."""
 
-OPERATIONS_PER_SECOND = 20_000_000
-"""Operations timed in a second where work is counted instead of time."""
+ROUND_S, OPERATION_S = 3e-6, 5e-8
+"""Time of a round, and of it for each operation, where work is counted instead of time."""
 
 PART_S = 0.3
 """About so long compiled code goes on before it is asked again whether to stop."""
@@ -64,15 +64,18 @@ def anneal_sequences(
 ) -> tuple[tuple[float, float], Sequences, Sequences]:
     """Anneal from round `begin` to `end` of `rounds`, which set the temperature.
 
-    Returns the least Req_q seen and its smooth value, the sequences that have them, and those to
-    go on from.
+    Returns the least Req_q seen that pools can hold and its smooth value, the sequences that have
+    them, and those to go on from.
     """
     timing, trial = room_for(f), room_for(f)
     s, tried, best_s = duplicate(s), duplicate(s), duplicate(s)
     if not time_all(f, layout, s, timing, np.inf):
         return (np.inf, np.inf), best_s, s
     value, smooth = smoothed(timing.slowdown, f.spare)
+    pools = bind(f)
     best, best_smooth = value, smooth
+    if pools and not fits(f, rows_of(f, layout, s, timing)):
+        best = best_smooth = np.inf
     for k in range(begin, end):
         temperature = value * hot * (cold / hot) ** (k / rounds)
         copy_to(s, tried)
@@ -87,7 +90,9 @@ def anneal_sequences(
             value, smooth = reached, energetic
             s, tried = tried, s
             timing, trial = trial, timing
-            if (value, smooth) < (best, best_smooth):
+            if (value, smooth) < (best, best_smooth) and (
+                not pools or fits(f, rows_of(f, layout, s, timing))
+            ):
                 best, best_smooth = value, smooth
                 copy_to(s, best_s)
     return (best, best_smooth), best_s, s
@@ -156,7 +161,8 @@ class SequenceAnnealer:
         self._young = self._anew()
         self._followed = incumbent.value
         self._run: Run | None = None
-        self._expected = OPERATIONS_PER_SECOND / (2 * len(incumbent.problem.calls))
+        operations = 2 * len(incumbent.problem.calls)
+        self._expected = 1.0 / (ROUND_S + OPERATION_S * operations)
         self._rate = self._expected
 
     def run(self, seconds: float) -> None:
@@ -215,16 +221,11 @@ class SequenceAnnealer:
         return Run(chain, rounds, hot, chain.sequences, chain.sequences)
 
     def _offer(self) -> None:
-        """Offer the best of the run under way; where pools do not hold it, a list like it."""
+        """Offer the best of the run under way."""
         run, incumbent = self._run, self._incumbent
         if run is None or run.least[0] >= incumbent.value:
             return
         rows = schedule_of(self._flat, self._layout, run.best)
-        if not fits(self._flat, rows):
-            bindings = np.stack([self._flat.option_p[rows[:, 0]], rows[:, 1]], axis=1)
-            order: Floats = np.empty(len(rows))
-            order[np.argsort(rows[:, 4], kind="stable")] = np.arange(len(rows))
-            rows = place_all(self._flat, order, bindings, incumbent.lists.nothing)
         incumbent.offer(incumbent.lists.timetable(rows), "annealing of sequences")
 
     def _drawn(self) -> Chain:

@@ -22,6 +22,9 @@ BLOCKING, ELSEWHERE = 0.15, 0.3
 TOGETHER = 0.3
 """How often all prefills of a workflow go elsewhere: one finds in the cache what another left."""
 
+SPARED = 0.05
+"""Share of moves by which another workflow is one of those that do not count, where there are."""
+
 PAST = 1.2
 """Where an operation goes elsewhere it starts after those that start before a moment between when
 it is ready and this part of how long it has to wait now."""
@@ -57,12 +60,13 @@ def critical(
 
 
 @compiled
-def _possible(f: FlatProblem, layout: Layout, op: int, place: int) -> bool:
-    """Return whether an operation can run on a place whatever else does."""
+def _possible(f: FlatProblem, layout: Layout, s: Sequences, op: int, place: int) -> bool:
+    """Return whether an operation can run on a place, as long as others are where they are."""
     calls = f.workflow.size
     if op < calls:
         for k in range(f.option_first[op], f.option_first[op + 1]):
-            if f.option_p[k] == place and f.source[k] < 0:
+            source = f.source[k]
+            if f.option_p[k] == place and (source < 0 or s.place[source] == place):
                 return True
         return False
     for k in range(f.decode_first[op - calls], f.decode_first[op - calls + 1]):
@@ -72,13 +76,33 @@ def _possible(f: FlatProblem, layout: Layout, op: int, place: int) -> bool:
 
 
 @compiled
-def _put(s: Sequences, timing: Timing, op: int, place: int, moment: float) -> None:
-    """Move an operation to a place, after what starts there before a moment."""
+def _put(s: Sequences, timing: Timing, op: int, place: int, moment: float) -> bool:
+    """Move an operation to a place, after what starts there before a moment; return if it moved."""
+    here, ahead = s.place[op], s.before[op]
     remove(s, op)
     before, other = NONE, s.first[place]
     while other >= 0 and timing.start[other] < moment:
         before, other = other, s.after[other]
     insert(s, op, place, before)
+    return bool(place != here or before != ahead)
+
+
+@compiled
+def _change_places(s: Sequences, one: int, other: int) -> None:
+    """Let two operations change places."""
+    here, there = s.place[one], s.place[other]
+    mine, its = s.before[one], s.before[other]
+    remove(s, one)
+    remove(s, other)
+    if its == one:
+        insert(s, other, here, mine)
+        insert(s, one, there, other)
+    elif mine == other:
+        insert(s, one, there, its)
+        insert(s, other, here, one)
+    else:
+        insert(s, other, here, mine)
+        insert(s, one, there, its)
 
 
 @compiled
@@ -101,21 +125,20 @@ def _elsewhere(
     place: int,
     rng: np.random.Generator,
 ) -> bool:
-    """Move an operation, or all prefills of its workflow, to a place; return whether it can be."""
+    """Move an operation, or all prefills of its workflow, to a place; return whether any moved."""
     calls = f.workflow.size
-    if not _possible(f, layout, op, place):
+    if not _possible(f, layout, s, op, place):
         return False
     if op < calls and rng.random() < TOGETHER:
-        w = f.workflow[op]
+        w, moved = f.workflow[op], False
         for k in range(layout.member_first[w], layout.member_first[w + 1]):
             other = layout.member[k]
-            if _possible(f, layout, other, place):
-                _put(s, timing, other, place, float(timing.start[other]))
-        return True
+            if _possible(f, layout, s, other, place):
+                moved |= _put(s, timing, other, place, float(timing.start[other]))
+        return moved
     ready = ready_of(f, layout, timing, op) if op < calls else timing.done[op - calls]
     waits = PAST * rng.random() * (timing.start[op] - ready)
-    _put(s, timing, op, place, ready + waits)
-    return True
+    return _put(s, timing, op, place, ready + waits)
 
 
 @compiled
@@ -140,14 +163,43 @@ def _exchange(
                 other = x
     if other < 0:
         return False
-    there = s.place[other]
-    if not (_possible(f, layout, op, there) and _possible(f, layout, other, here)):
+    if not (_possible(f, layout, s, op, s.place[other]) and _possible(f, layout, s, other, here)):
         return False
-    mine, its = s.before[op], s.before[other]
-    remove(s, op)
-    remove(s, other)
-    insert(s, other, here, mine)
-    insert(s, op, there, its)
+    _change_places(s, op, other)
+    return True
+
+
+@compiled
+def _spare(
+    f: FlatProblem,
+    layout: Layout,
+    s: Sequences,
+    timing: Timing,
+    value: float,
+    rng: np.random.Generator,
+) -> bool:
+    """Let a workflow that does not count and one that does change places, call by call."""
+    workflows, late, counted, found = timing.slowdown.size, NONE, NONE, 0
+    for w in range(workflows):
+        if timing.slowdown[w] > value:
+            found += 1
+            if rng.random() * found < 1.0:
+                late = w
+    w = int(rng.random() * workflows)
+    for _ in range(TRIES):
+        if NEAR * value <= timing.slowdown[w] <= value:
+            counted = w
+            break
+        w = int(rng.random() * workflows)
+    if late < 0 or counted < 0:
+        return False
+    calls, first = f.workflow.size, layout.member_first
+    both = min(first[late + 1] - first[late], first[counted + 1] - first[counted])
+    for k in range(both):
+        c, x = layout.member[first[late] + k], layout.member[first[counted] + k]
+        _change_places(s, c, x)
+        if s.place[calls + c] >= 0 and s.place[calls + x] >= 0:
+            _change_places(s, calls + c, calls + x)
     return True
 
 
@@ -162,6 +214,8 @@ def move(
 ) -> bool:
     """Change sequences in place; return whether they are changed. `timing` is theirs."""
     calls, places = f.workflow.size, layout.instance.size
+    if f.spare > 0 and rng.random() < SPARED:
+        return _spare(f, layout, s, timing, value, rng)
     op = critical(layout, timing, value, rng, calls)
     kind = rng.random()
     if s.before[op] >= 0:
@@ -173,10 +227,11 @@ def move(
     low = 0 if op < calls else layout.prefills
     several = (layout.prefills if op < calls else places) - low
     if several > 1 and kind < EARLIER + BLOCKING + ELSEWHERE:
-        place = low + int(rng.random() * several)
+        place = low + int(rng.random() * (several - 1))
+        place += place >= s.place[op]
         return _elsewhere(f, layout, s, timing, op, place, rng)
     if several > 1 and _exchange(f, layout, s, timing, op, rng):
         return True
     spans = timing.free[op] - timing.start[op]
-    _put(s, timing, op, s.place[op], timing.start[op] + 2.0 * rng.normal() * spans)
-    return True
+    moment = timing.start[op] + 2.0 * rng.normal() * spans
+    return _put(s, timing, op, s.place[op], moment)

@@ -132,11 +132,16 @@ def sequences_of(f: FlatProblem, layout: Layout, rows: Ints) -> Sequences:
     for c in np.argsort(rows[:, 4], kind="mergesort"):
         if rows[c, 1] < 0:
             continue
-        chosen = NONE
+        chosen, soonest = NONE, NONE
         for place in range(layout.prefills, places):
-            fits = layout.instance[place] == rows[c, 1] and free[place] <= rows[c, 4]
-            if fits and (chosen < 0 or free[place] > free[chosen]):
+            if layout.instance[place] != rows[c, 1]:
+                continue
+            if soonest < 0 or free[place] < free[soonest]:
+                soonest = place
+            if free[place] <= rows[c, 4] and (chosen < 0 or free[place] > free[chosen]):
                 chosen = place
+        # Optimistic decodes may take no time, and find no slot free at a moment when all are.
+        chosen = soonest if chosen < 0 else chosen
         insert(s, calls + c, chosen, latest[chosen])
-        latest[chosen], free[chosen] = calls + c, rows[c, 5]
+        latest[chosen], free[chosen] = calls + c, max(free[chosen], rows[c, 5])
     return s

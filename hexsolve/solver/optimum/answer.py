@@ -33,8 +33,8 @@ def optimum(
 ) -> Schedule:
     """Return the best schedule and bound within the options' time limit.
 
-    The limit covers all but the replay in the simulator, the checker, and the compilation of list
-    scheduling that an environment's first call may need; the choice of the decode batch and the
+    The limit covers all but the replay in the simulator, the checker, and the compilation that an
+    environment's first call may need; the choice of the decode batch and the
     first lists get a quarter of it.
 
     Parameters

@@ -8,12 +8,13 @@ FORGET = 0.6
 LEAST_SHARE = 0.15
 """Share of the time that a way gets, even though it gains nothing."""
 
-LEAST_RATE = 1e-6
-"""Relative gain per second below which a way is taken to gain nothing."""
-
 Way = Literal["lists", "sequences", "neighbourhoods"]
 
 WAYS: tuple[Way, ...] = ("lists", "sequences", "neighbourhoods")
+
+LEAST_RATES: dict[Way, float] = {"lists": 1e-6, "sequences": 2e-6, "neighbourhoods": 1e-6}
+"""Relative gain per second below which a way is taken to gain nothing: a run over sequences that
+takes a minute shows what it gains at its end."""
 
 
 class Yields:
@@ -27,7 +28,7 @@ class Yields:
     def __init__(self) -> None:
         # A gain by any of them in the first rounds outweighs this.
         self._seconds = dict.fromkeys(WAYS, 1.0)
-        self._gained = dict.fromkeys(WAYS, 1e-5)
+        self._gained = {way: 10.0 * rate for way, rate in LEAST_RATES.items()}
 
     def share(self, way: Way) -> float:
         """Return a way's share: the least, and of the rest what it has of all gains."""
@@ -38,4 +39,4 @@ class Yields:
     def count(self, way: Way, seconds: float, gained: float) -> None:
         """Note by what part Req_q fell while a way had some seconds."""
         self._seconds[way] = FORGET * self._seconds[way] + seconds
-        self._gained[way] = FORGET * self._gained[way] + gained + LEAST_RATE * seconds
+        self._gained[way] = FORGET * self._gained[way] + gained + LEAST_RATES[way] * seconds

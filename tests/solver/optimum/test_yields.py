@@ -37,6 +37,6 @@ def test_what_gains_nothing_keeps_some_time_and_can_come_back() -> None:
     for _ in range(20):
         for way in WAYS:
             yields.count(way, 1.0, 0.0)
-    assert yields.share("lists") == pytest.approx(1 / 3, abs=0.1)
+    assert yields.share("sequences") > yields.share("lists") > 0.25
     yields.count("lists", 1.0, 0.001)
     assert yields.share("lists") == pytest.approx(MOST, abs=0.01)

@@ -25,10 +25,10 @@ from hexsolve.solver.optimum.sequences.timing import room_for, rows_of, time_all
 from hexsolve.solver.optimum.smoothing import smoothed
 from hexsolve.solver.optimum.start import Incumbent, deadline_keys
 
-HOT, COLD = (0.01, 0.004, 0.002, 0.001), 1e-4
+HOT, COLD = (0.01, 0.003, 0.0015, 0.001), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
 
-LENGTHS = (0.005, 0.01, 0.02, 0.05, 0.1)
+LENGTHS = (0.01, 0.03, 0.1, 0.2)
 """Parts of a search's time limit that a run takes, by `ROUND_S` and `OPERATION_S`, of which one is
 drawn: with 128 calls a run of a minute finds what no number of short ones does."""
 

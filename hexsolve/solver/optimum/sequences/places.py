@@ -109,11 +109,11 @@ def remove(s: Sequences, op: int) -> None:
         s.before[after] = before
 
 
-@compiled
 def sequences_of(f: FlatProblem, layout: Layout, rows: Ints) -> Sequences:
     """Return the sequences of a schedule; rows as of `place_within`.
 
-    A decode gets the slot that was free for the shortest time.
+    A decode gets the slot that was free for the shortest time. Not compiled: that would take longer
+    than it ever saves.
     """
     calls, places = f.workflow.size, layout.instance.size
     s = Sequences(
@@ -125,11 +125,11 @@ def sequences_of(f: FlatProblem, layout: Layout, rows: Ints) -> Sequences:
     latest = np.full(places, NONE, dtype=np.int64)
     free = np.zeros(places, dtype=np.int64)
     # Calls are numbered in an order in which parents come first.
-    for c in np.argsort(rows[:, 2], kind="mergesort"):
+    for c in np.argsort(rows[:, 2], kind="stable"):
         p = f.option_p[rows[c, 0]]
         insert(s, c, p, latest[p])
         latest[p] = c
-    for c in np.argsort(rows[:, 4], kind="mergesort"):
+    for c in np.argsort(rows[:, 4], kind="stable"):
         if rows[c, 1] < 0:
             continue
         chosen, soonest = NONE, NONE

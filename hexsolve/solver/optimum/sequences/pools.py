@@ -1,7 +1,5 @@
 """Whether KV pools hold what a schedule puts into them; sequences do not see to that."""
 
-import numpy as np
-
 from hexsolve.solver.online.projection.compiled import compiled
 from hexsolve.solver.optimum.bounds.times import Ints
 from hexsolve.solver.optimum.flat import FlatProblem
@@ -15,33 +13,22 @@ def bind(f: FlatProblem) -> bool:
 
 @compiled
 def fits(f: FlatProblem, rows: Ints) -> bool:
-    """Return whether no pool ever holds more than it can; rows as of `place_within`."""
-    calls = f.workflow.size
-    for p in range(f.prompt_room.size):
-        begin, end = np.zeros(calls, dtype=np.int64), np.zeros(calls, dtype=np.int64)
-        tokens = np.zeros(calls, dtype=np.int64)
-        for c in range(calls):
-            if f.option_p[rows[c, 0]] == p:
-                d = rows[c, 1]
-                begin[c], tokens[c] = rows[c, 2], f.prefill_kv[c]
-                end[c] = rows[c, 3] if d < 0 else rows[c, 4] + f.lag[c, p, d]
-        if _peak(begin, end, tokens) > f.prompt_room[p]:
-            return False
-    for d in range(f.room.size):
-        tokens = np.where(rows[:, 1] == d, f.decode_kv, 0)
-        if _peak(rows[:, 4], rows[:, 5], tokens) > f.room[d]:
+    """Return whether no pool ever holds more than it can; rows as of `place_within`.
+
+    Pools are fullest when something has just begun. Pairs of calls are few, and to sort would take
+    longer to compile than all runs take.
+    """
+    for c in range(rows.shape[0]):
+        p, d = f.option_p[rows[c, 0]], rows[c, 1]
+        prompts = tokens = 0
+        for x in range(rows.shape[0]):
+            q, e = f.option_p[rows[x, 0]], rows[x, 1]
+            if q == p and rows[x, 2] <= rows[c, 2]:
+                sent = rows[x, 3] if e < 0 else rows[x, 4] + f.lag[x, q, e]
+                if rows[c, 2] < sent:
+                    prompts += f.prefill_kv[x]
+            if d >= 0 and e == d and rows[x, 4] <= rows[c, 4] < rows[x, 5]:
+                tokens += f.decode_kv[x]
+        if prompts > f.prompt_room[p] or (d >= 0 and tokens > f.room[d]):
             return False
     return True
-
-
-@compiled
-def _peak(begin: Ints, end: Ints, tokens: Ints) -> int:
-    """Return the most tokens that are held at a time, each from its begin up to its end."""
-    # What ends leaves before what begins at the same moment.
-    moments = np.concatenate((2 * begin + 1, 2 * end))
-    change = np.concatenate((tokens, -tokens))
-    held = most = 0
-    for k in np.argsort(moments, kind="mergesort"):
-        held += change[k]
-        most = max(most, held)
-    return most

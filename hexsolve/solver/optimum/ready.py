@@ -12,7 +12,7 @@ from hexsolve.solver.optimum.sequences.places import layout_of, sequences_of
 def compile_annealing() -> None:
     """Anneal a made-up problem of one call, so that all that anneals is compiled.
 
-    That takes about half a minute where the machine code is not on disk yet, and a fraction of
+    That takes about a minute where the machine code is not on disk yet, and a fraction of
     one later: time in which nothing is solved, which the limit of a search is not about.
     """
     none, one = np.zeros(0, dtype=np.int64), np.ones(1, dtype=np.int64)

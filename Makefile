@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup compile plan simulate test test-slow lint format bench results optimum online catalog calibrate clean
+.PHONY: help setup compile kernels plan simulate test test-slow lint format bench results optimum online catalog calibrate clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -15,6 +15,9 @@ setup: $(STAMP) compile  ## create .venv, install hexsolve with its development 
 
 compile: $(STAMP)  ## compile the simulator, if there is a C compiler and it has changed
 	@$(RUN) -m hexsolve.native.build || true
+
+kernels: $(STAMP)  ## compile list scheduling and annealing, as else their first use does (a minute)
+	@$(RUN) -c 'from hexsolve.solver.optimum.ready import compile_annealing; compile_annealing()'
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
@@ -29,11 +32,11 @@ plan: setup  ## plan the embedded default instance
 simulate: setup  ## simulate the planned default instance
 	$(VENV)/bin/hexsolve simulate
 
-test: setup  ## run the tests (under 5 minutes on 2 cores)
+test: setup kernels  ## run the tests (under 5 minutes on 2 cores)
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow"
 	HEXSOLVE_NATIVE=0 $(RUN) -m pytest -q tests/simulation/test_exactness.py
 
-test-slow: setup  ## run the slow tests as well
+test-slow: setup kernels  ## run the slow tests as well
 	$(RUN) -m pytest -n $(JOBS) --dist loadfile
 
 lint: $(STAMP)  ## ruff and mypy --strict

@@ -110,7 +110,7 @@ def optimum(
             times_to_start(first, loaded, chosen)
         except InputError as error:
             raise error.at(str(start)) from None
-    with telling_if_long("compiling list scheduling, once in each environment …"):
+    with telling_if_long("compiling the search, once in each environment (a minute) …"):
         compile_annealing()
     started = time.perf_counter()
     with stopping_on_interrupt() as stop, solving(f"optimum of {loaded.name}", "slo") as tell:

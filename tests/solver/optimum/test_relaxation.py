@@ -24,7 +24,7 @@ def _workflows_may_be_spared() -> object:
 @pytest.mark.parametrize("objective", ["req95", "req100"])
 def test_never_above_what_brute_force_finds(objective: str, mode: str) -> None:
     compared = stronger = 0
-    for seed in range(25):
+    for seed in range(60):
         cluster, workflows = random_instance(seed, workflows=3, calls=4, instances=3)
         problem = problem_of(
             cluster, workflows, objective, mode=mode, grid_s=0.5, decode_batch=1 + seed % 2
@@ -36,7 +36,7 @@ def test_never_above_what_brute_force_finds(objective: str, mode: str) -> None:
         assert bound <= Oracle(problem).run() * (1 + 1e-12), seed
         compared += 1
         stronger += bound > Windows(problem).critical_path_bound() * 1.001
-    assert compared > 5
+    assert compared > 15
     if objective == "req100" and mode == "nominal":
         assert stronger > 0
 

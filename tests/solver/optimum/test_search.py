@@ -48,7 +48,7 @@ def tiny(seed: int, objective: str, mode: str) -> tuple[SchedulingProblem, list]
 @pytest.mark.parametrize("mode", ["nominal", "optimistic"])
 @pytest.mark.parametrize("objective", ["req95", "req99", "req100"])
 @pytest.mark.parametrize("workers", [1, 2])
-@pytest.mark.parametrize(("first", "last"), [(0, 6), pytest.param(6, 60, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("first", "last"), [(0, 12), pytest.param(12, 60, marks=pytest.mark.slow)])
 def test_the_search_finds_what_brute_force_finds(
     objective: str, mode: str, workers: int, first: int, last: int
 ) -> None:

@@ -73,7 +73,8 @@ def well_formed(layout: Layout, s: Sequences) -> bool:
     ("mode", "grid_s"), [("nominal", 0.125), ("optimistic", 0.125), ("optimistic", 2.0)]
 )
 def test_a_schedule_is_made_again_from_its_sequences_no_later(mode: str, grid_s: float) -> None:
-    for seed in range(25):
+    again_in_time = 0
+    for seed in range(60):
         cluster, workflows = random_instance(seed, workflows=8)
         problem = problem_of(cluster, workflows, mode=mode, grid_s=grid_s)
         lists, rng = ListScheduler(problem), np.random.default_rng(seed)
@@ -86,6 +87,7 @@ def test_a_schedule_is_made_again_from_its_sequences_no_later(mode: str, grid_s:
             # What takes no time may be in an order that only a clock of no ticks allows.
             assert grid_s > 1.0
             continue
+        again_in_time += 1
         again = rows_of(lists.flat, layout, s, timing)
         if mode == "nominal":
             # Optimistic prefills may take no time at all, and then wait for none in lists.
@@ -93,11 +95,12 @@ def test_a_schedule_is_made_again_from_its_sequences_no_later(mode: str, grid_s:
         assert (again[:, 1] == rows[:, 1]).all()
         expected = slowdowns(problem, lists.timetable(again))
         assert np.maximum(0.0, timing.slowdown) == pytest.approx(expected)
+    assert again_in_time > 55
 
 
 def test_moved_sequences_are_whole_and_their_schedules_keep_the_rules() -> None:
     moved = kept = 0
-    for seed in range(25):
+    for seed in range(80):
         cluster, workflows = random_instance(seed, workflows=8)
         problem = problem_of(cluster, workflows)
         lists, rng = ListScheduler(problem), np.random.default_rng(seed)
@@ -123,18 +126,18 @@ def test_moved_sequences_are_whole_and_their_schedules_keep_the_rules() -> None:
                 timetable = lists.timetable(rows)
                 schedule = as_schedule(problem, workflows, timetable)
                 assert check_schedule(cluster, workflows, schedule) == []
-    assert moved > 200
-    assert kept > 50
+    assert moved > 1000
+    assert kept > 300
 
 
 def test_pools_that_do_not_hold_a_schedule_are_found() -> None:
     """The checker says the same."""
     answers = []
-    for seed in range(80):
+    for seed in range(200):
         cluster, workflows = random_instance(seed, workflows=8)
         problem = problem_of(cluster, workflows)
         lists, rng = ListScheduler(problem), np.random.default_rng(seed)
-        f, layout = lists.flat, layout_of(lists.flat)
+        f = lists.flat
         # As if pools were endless.
         endless = f._replace(prompts_bind=False, decode_kv=np.zeros_like(f.decode_kv))
         keys = rng.permutation(len(problem.calls)).astype(float)
@@ -144,15 +147,14 @@ def test_pools_that_do_not_hold_a_schedule_are_found() -> None:
         )
         assert {each.rule for each in broken} <= {"prefill_kv", "decode_kv"}
         assert fits(f, rows) == (broken == [])
-        assert layout.prefills == len(problem.prefill_rows)
         answers.append(broken == [])
-    assert 8 < sum(answers) < 72
+    assert 20 < sum(answers) < 180
 
 
 def test_what_is_too_slow_is_given_up_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hexsolve.models.schedule.PERCENT", {"req95": 60, "req100": 100})
     given_up = 0
-    for seed in range(25):
+    for seed in range(60):
         cluster, workflows = random_instance(seed, workflows=8)
         problem = problem_of(cluster, workflows, "req95" if seed % 2 else "req100")
         lists, rng = ListScheduler(problem), np.random.default_rng(seed)
@@ -166,7 +168,7 @@ def test_what_is_too_slow_is_given_up_and_nothing_else(monkeypatch: pytest.Monke
             within = time_all(lists.flat, layout, s, again, limit)
             assert within == (reached <= limit)
             given_up += not within
-    assert given_up > 20
+    assert given_up > 60
 
 
 @pytest.mark.parametrize("objective", ["req95", "req100"])

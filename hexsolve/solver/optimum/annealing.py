@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from hexsolve.solver.optimum.placing import ANY, DECODE, PREFILL, place_all
 from hexsolve.solver.optimum.resuming import accept, place_changed, remember
 from hexsolve.solver.optimum.smoothing import smoothed
 from hexsolve.solver.optimum.start import Incumbent
+from hexsolve.solver.optimum.succession import Chain, Chains
 
 HOT, COLD = (0.01, 0.003, 0.001, 0.0005, 0.0005), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
@@ -32,9 +33,8 @@ UNBOUND, FREED = 0.4, 1.03
 """How often all calls are freed from the instances of one role first, if Req_q is then at most so
 many times what it was: from far above a run does not come back."""
 
-PATIENCE, YOUNG = 5, 0.75
-"""Runs without a gain after which a chain is stuck; how often a young one goes on in place of the
-incumbent's that is: runs end percents apart, by chance, and most do not come away from there."""
+PATIENCE = 5
+"""Runs without a gain after which a chain is stuck."""
 
 AHEAD, UPSTREAM = 0.4, 0.3
 """Share of moves that put a waiting call before one it waits for; how often not the call that was
@@ -245,9 +245,8 @@ def anneal(
     return (best, best_smooth), best_ranks, best_bindings, bindings
 
 
-@dataclass(slots=True)
-class Chain:
-    """A succession of runs, each from where the last one was best.
+class Order(NamedTuple):
+    """What a list is made of.
 
     Attributes
     ----------
@@ -255,16 +254,10 @@ class Chain:
         Of calls, the order that list scheduling places them in.
     bindings : int array, shape (n, 2)
         See `place_within`.
-    value : float
-        The least Req_q of the last run.
-    stale : int
-        Runs since one has found anything better.
     """
 
     ranks: Floats
     bindings: Ints
-    value: float = float("inf")
-    stale: int = 0
 
 
 class Annealer:
@@ -289,8 +282,7 @@ class Annealer:
         self._roles = [role for role, instances in several if instances > 1]
         self._rng = np.random.default_rng([seed, 1])
         self._first = self._closest()
-        self._main, self._young = self._anew(), self._anew()
-        self._followed = float("inf")
+        self._chains = Chains(incumbent, self._rng, PATIENCE, self._closest, self._anew)
         self.value = float("inf")
         self._rate = 0.0
 
@@ -331,11 +323,11 @@ class Annealer:
         In parts, the same as in one: compiled code lets nobody ask for a stop.
         """
         began = time.perf_counter()
-        chain = self._drawn()
+        chain = self._chains.drawn()
         hot = HOT[int(self._rng.integers(len(HOT)))]
         part = max(5, int(PART_S * CALLS_PER_SECOND / len(self._incumbent.problem.calls)))
-        ranks, bindings = chain.ranks, self._freed(chain)
-        least = (float("inf"), float("inf"))
+        ranks, bindings = chain.state.ranks, self._freed(chain)
+        best, least = chain.state, (float("inf"), float("inf"))
         done = 0
         while True:
             end = min(rounds, done + part)
@@ -343,46 +335,34 @@ class Annealer:
                 self._flat, ranks, bindings, self._rng, done, end, rounds, hot, COLD
             )
             if reached < least:
-                least, chain.ranks, chain.bindings = reached, best_ranks, best_bindings
+                least, best = reached, Order(best_ranks, best_bindings)
             done = end
             if done >= rounds or self._stop():
                 break
-        chain.stale = 0 if least[0] < chain.value else chain.stale + 1
-        self.value = chain.value = least[0]
-        rows = place_all(self._flat, chain.ranks, chain.bindings, self._nothing)
+        chain.ended(best, least[0])
+        self.value = chain.value
+        rows = place_all(self._flat, *best, self._nothing)
         self._incumbent.offer(self._incumbent.lists.timetable(rows), "annealing")
         self._rate = done / max(1e-6, time.perf_counter() - began)
         return done
 
-    def _drawn(self) -> Chain:
-        """Return the chain that goes on: the incumbent's, or if that is stuck mostly a young one.
-
-        A young chain that is stuck as well makes room for the next.
-        """
-        if self._incumbent.value < min(self._main.value, self._followed):
-            self._main, self._followed = Chain(*self._closest()), self._incumbent.value
-        if self._main.stale < PATIENCE or self._rng.random() >= YOUNG:
-            return self._main
-        if self._young.stale >= PATIENCE:
-            self._young = self._anew()
-        return self._young
-
-    def _anew(self) -> Chain:
-        """Return a chain from the first order; compiled code goes on in its arrays."""
+    def _anew(self) -> Order:
+        """Return a copy of the first order; compiled code goes on in its arrays."""
         ranks, bindings = self._first
-        return Chain(ranks.copy(), bindings.copy())
+        return Order(ranks.copy(), bindings.copy())
 
-    def _freed(self, chain: Chain) -> Ints:
+    def _freed(self, chain: Chain[Order]) -> Ints:
         """Return the chain's bindings, now and then without any."""
         if self._roles and self._rng.random() < UNBOUND:
-            freed = chain.bindings.copy()
+            ranks, bindings = chain.state
+            freed = bindings.copy()
             freed[:, self._roles[int(self._rng.integers(len(self._roles)))]] = ANY
-            known = min(chain.value, self._reached(chain.ranks, chain.bindings))
-            if self._reached(chain.ranks, freed) <= FREED * known:
+            known = min(chain.value, self._reached(ranks, bindings))
+            if self._reached(ranks, freed) <= FREED * known:
                 return freed
-        return chain.bindings
+        return chain.state.bindings
 
-    def _closest(self) -> tuple[Floats, Ints]:
+    def _closest(self) -> Order:
         """Return order and bindings with which list scheduling comes closest to the incumbent.
 
         Its keys without bindings; its starts and its starts of transfers, each with bindings to
@@ -401,7 +381,7 @@ class Annealer:
             (_order(np.array(self._incumbent.keys)), lists.anywhere),
             *((order, bindings) for order in (starts, sent) for bindings in (decoding, bound)),
         ]
-        return min(tries, key=lambda each: self._reached(*each))
+        return Order(*min(tries, key=lambda each: self._reached(*each)))
 
     def _reached(self, ranks: Floats, bindings: Ints) -> float:
         return energy(self._flat, place_all(self._flat, ranks, bindings, self._nothing))[0]

@@ -159,12 +159,12 @@ def test_an_annealer_that_is_stuck_begins_anew() -> None:
     incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
     incumbent.offer(list_schedule(incumbent.problem), "random")
     annealer = Annealer(incumbent, 5)
-    ranks, bindings = annealer._anew().ranks, annealer._anew().bindings
+    ranks, bindings = annealer._anew()
     young = []
     for _ in range(20 * PATIENCE):
         annealer.rounds(30)
-        if not any(annealer._young is each for each in young):
-            young.append(annealer._young)
+        if not any(annealer._chains.young is each for each in young):
+            young.append(annealer._chains.young)
     assert len(young) >= 4
     assert all(each.stale == PATIENCE for each in young[:-1])
     assert (annealer._anew().ranks == ranks).all()

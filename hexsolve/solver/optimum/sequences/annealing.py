@@ -24,6 +24,7 @@ from hexsolve.solver.optimum.sequences.pools import bind, fits
 from hexsolve.solver.optimum.sequences.timing import room_for, rows_of, time_all
 from hexsolve.solver.optimum.smoothing import smoothed
 from hexsolve.solver.optimum.start import Incumbent, deadline_keys
+from hexsolve.solver.optimum.succession import Chain, Chains
 
 HOT, COLD = (0.01, 0.003, 0.0015, 0.001), 1e-4
 """First temperatures, of which one is drawn, and the last one; parts of the value."""
@@ -41,9 +42,8 @@ ROUND_S, OPERATION_S = 3e-6, 5e-8
 PART_S = 0.3
 """About so long compiled code goes on before it is asked again whether to stop."""
 
-PATIENCE, YOUNG = 2, 0.75
-"""Runs without a gain after which a chain is stuck; how often a young one goes on in place of the
-incumbent's that is."""
+PATIENCE = 2
+"""Runs without a gain after which a chain is stuck."""
 
 DEADLINES = 0.8, 1.2
 """Between which parts of the incumbent's Req_q the deadlines are of the list that a chain begins
@@ -107,28 +107,10 @@ def schedule_of(f: FlatProblem, layout: Layout, s: Sequences) -> Ints:
 
 
 @dataclass(slots=True)
-class Chain:
-    """A succession of runs, each from where the last one was best.
-
-    Attributes
-    ----------
-    sequences : Sequences
-    value : float
-        The least Req_q of the last run.
-    stale : int
-        Runs since one has found anything better.
-    """
-
-    sequences: Sequences
-    value: float = float("inf")
-    stale: int = 0
-
-
-@dataclass(slots=True)
 class Run:
     """A run under way: how far it is, where it goes on, and what was best on the way."""
 
-    chain: Chain
+    chain: Chain[Sequences]
     rounds: int
     hot: float
     now: Sequences
@@ -157,9 +139,7 @@ class SequenceAnnealer:
         self._flat = incumbent.lists.flat
         self._layout = layout_of(self._flat)
         self._rng = np.random.default_rng([seed, 2])
-        self._main = Chain(self._current())
-        self._young = self._anew()
-        self._followed = incumbent.value
+        self._chains = Chains(incumbent, self._rng, PATIENCE, self._current, self._anew)
         self._run: Run | None = None
         operations = 2 * len(incumbent.problem.calls)
         self._expected = 1.0 / (ROUND_S + OPERATION_S * operations)
@@ -207,18 +187,16 @@ class SequenceAnnealer:
         done, run.done = end - run.done, end
         if run.done == run.rounds:
             self._offer()
-            chain = run.chain
-            chain.stale = 0 if run.least[0] < chain.value else chain.stale + 1
-            chain.value, chain.sequences = run.least[0], run.best
+            run.chain.ended(run.best, run.least[0])
             self._run = None
         return done
 
     def _begun(self) -> Run:
-        chain = self._drawn()
+        chain = self._chains.drawn()
         seconds = self._limit_s * LENGTHS[int(self._rng.integers(len(LENGTHS)))]
         rounds = max(LEAST, int(seconds * self._expected))
         hot = HOT[int(self._rng.integers(len(HOT)))]
-        return Run(chain, rounds, hot, chain.sequences, chain.sequences)
+        return Run(chain, rounds, hot, chain.state, chain.state)
 
     def _offer(self) -> None:
         """Offer the best of the run under way."""
@@ -228,30 +206,17 @@ class SequenceAnnealer:
         rows = schedule_of(self._flat, self._layout, run.best)
         incumbent.offer(incumbent.lists.timetable(rows), "annealing of sequences")
 
-    def _drawn(self) -> Chain:
-        """Return the chain that goes on: the incumbent's, or if that is stuck mostly a young one.
-
-        A young chain that is stuck as well makes room for the next.
-        """
-        if self._incumbent.value < min(self._main.value, self._followed):
-            self._main, self._followed = Chain(self._current()), self._incumbent.value
-        if self._main.stale < PATIENCE or self._rng.random() >= YOUNG:
-            return self._main
-        if self._young.stale >= PATIENCE:
-            self._young = self._anew()
-        return self._young
-
     def _current(self) -> Sequences:
         """Return the sequences of the incumbent."""
         rows = self._incumbent.lists.rows(dict(enumerate(self._incumbent.timetable)))
         return sequences_of(self._flat, self._layout, rows)
 
-    def _anew(self) -> Chain:
-        """Return a chain that begins with a list by deadlines."""
+    def _anew(self) -> Sequences:
+        """Return the sequences of a list by deadlines."""
         incumbent = self._incumbent
         low, high = DEADLINES
         alpha = incumbent.value * (low + (high - low) * self._rng.random())
         keys = np.array(deadline_keys(incumbent.windows, alpha))
         lists = incumbent.lists
         rows = place_all(self._flat, keys, lists.anywhere, lists.nothing)
-        return Chain(sequences_of(self._flat, self._layout, rows))
+        return sequences_of(self._flat, self._layout, rows)

@@ -31,6 +31,17 @@ it is ready and this part of how long it has to wait now."""
 
 
 @compiled
+def _among_worst(timing: Timing, value: float, rng: np.random.Generator) -> int:
+    """Draw a workflow that counts and is among the worst; `NONE` if none of a few draws is."""
+    workflows = timing.slowdown.size
+    for _ in range(TRIES):
+        w = int(rng.random() * workflows)
+        if NEAR * value <= timing.slowdown[w] <= value:
+            return w
+    return NONE
+
+
+@compiled
 def critical(
     layout: Layout, timing: Timing, value: float, rng: np.random.Generator, calls: int
 ) -> int:
@@ -39,13 +50,9 @@ def critical(
         c = int(rng.random() * calls)
         drawn: int = layout.last[c] if rng.random() < DECODES else c
         return drawn
-    workflows = timing.slowdown.size
-    w = int(rng.random() * workflows)
-    for _ in range(TRIES):
-        if NEAR * value <= timing.slowdown[w] <= value:
-            break
-        w = int(rng.random() * workflows)
-    op = NONE
+    w, op = _among_worst(timing, value, rng), NONE
+    if w < 0:
+        w = int(rng.random() * timing.slowdown.size)
     for k in range(layout.member_first[w], layout.member_first[w + 1]):
         other = layout.last[layout.member[k]]
         if op < 0 or timing.done[other] > timing.done[op]:
@@ -179,18 +186,13 @@ def _spare(
     rng: np.random.Generator,
 ) -> bool:
     """Let a workflow that does not count and one that does change places, call by call."""
-    workflows, late, counted, found = timing.slowdown.size, NONE, NONE, 0
-    for w in range(workflows):
+    late, found = NONE, 0
+    for w in range(timing.slowdown.size):
         if timing.slowdown[w] > value:
             found += 1
             if rng.random() * found < 1.0:
                 late = w
-    w = int(rng.random() * workflows)
-    for _ in range(TRIES):
-        if NEAR * value <= timing.slowdown[w] <= value:
-            counted = w
-            break
-        w = int(rng.random() * workflows)
+    counted = _among_worst(timing, value, rng)
     if late < 0 or counted < 0:
         return False
     calls, first = f.workflow.size, layout.member_first

@@ -59,6 +59,13 @@ def list_schedule(problem: SchedulingProblem, seed: int = 0) -> Timetable:
     return ListScheduler(problem).schedule([rng.random() for _ in problem.calls])
 
 
+def listed_incumbent(calls: int = 10**9) -> Incumbent:
+    """The schedule of a random list, of at most so many calls, to be improved."""
+    incumbent = Incumbent(Windows(problem_of(*random_instance(7, workflows=8, calls=calls))))
+    incumbent.offer(list_schedule(incumbent.problem), "random")
+    return incumbent
+
+
 def random_bindings(problem: SchedulingProblem, rng: np.random.Generator) -> Ints:
     """Prefill and decode instances, or none, drawn for every call."""
     most = [len(problem.prefill_rows), len(problem.decode_rows)]

@@ -19,6 +19,7 @@ from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import (
     as_schedule,
     list_schedule,
+    listed_incumbent,
     problem_of,
     random_instance,
 )
@@ -48,25 +49,19 @@ def test_annealing_finds_most_optima_of_tiny_instances(
 
 
 def test_annealing_repeats() -> None:
-    cluster, workflows = random_instance(7, workflows=8)
-    problem = problem_of(cluster, workflows)
     values = []
     for _ in range(2):
-        incumbent = Incumbent(Windows(problem))
-        incumbent.offer(list_schedule(problem), "random")
+        incumbent = listed_incumbent()
         Annealer(incumbent, 5).counted(0.01)
         values.append(incumbent.timetable)
     assert values[0] == values[1]
 
 
 def test_annealing_in_parts_is_annealing_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    cluster, workflows = random_instance(7, workflows=8)
-    problem = problem_of(cluster, workflows)
     found = []
     for part_s in (1e-9, 1e3):
         monkeypatch.setattr("hexsolve.solver.optimum.annealing.PART_S", part_s)
-        incumbent = Incumbent(Windows(problem))
-        incumbent.offer(list_schedule(problem), "random")
+        incumbent = listed_incumbent()
         annealer = Annealer(incumbent, 5)
         annealer.rounds(500)
         found.append((annealer.value, incumbent.timetable))
@@ -74,9 +69,7 @@ def test_annealing_in_parts_is_annealing_in_one(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_annealing_stops_after_a_part_when_asked_to() -> None:
-    cluster, workflows = random_instance(7, workflows=8)
-    incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
-    incumbent.offer(list_schedule(incumbent.problem), "random")
+    incumbent = listed_incumbent()
     asked: list[None] = []
 
     def stop() -> bool:
@@ -155,9 +148,7 @@ def test_two_calls_that_run_at_the_same_time_change_places(role: int) -> None:
 
 def test_an_annealer_that_is_stuck_begins_anew() -> None:
     """Time and again from the first order, as if it had just been made."""
-    cluster, workflows = random_instance(7, workflows=8)
-    incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
-    incumbent.offer(list_schedule(incumbent.problem), "random")
+    incumbent = listed_incumbent()
     annealer = Annealer(incumbent, 5)
     ranks, bindings = annealer._anew()
     young = []

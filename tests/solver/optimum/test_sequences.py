@@ -36,6 +36,7 @@ from hexsolve.solver.optimum.windows import Windows
 from tests.solver.optimum.instances import (
     as_schedule,
     list_schedule,
+    listed_incumbent,
     problem_of,
     random_bindings,
     random_instance,
@@ -193,12 +194,9 @@ def test_it_finds_most_optima_of_tiny_instances(
 
 
 def test_it_repeats() -> None:
-    cluster, workflows = random_instance(7, workflows=8)
-    problem = problem_of(cluster, workflows)
     found = []
     for _ in range(2):
-        incumbent = Incumbent(Windows(problem))
-        incumbent.offer(list_schedule(problem), "random")
+        incumbent = listed_incumbent()
         annealer = SequenceAnnealer(incumbent, 5, 1e-9)
         for rounds in (700, 1, 2299):
             annealer.rounds(rounds)
@@ -207,9 +205,7 @@ def test_it_repeats() -> None:
 
 
 def test_it_stops_after_a_part_when_asked_to() -> None:
-    cluster, workflows = random_instance(7, workflows=8)
-    incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
-    incumbent.offer(list_schedule(incumbent.problem), "random")
+    incumbent = listed_incumbent()
     asked: list[None] = []
 
     def stop() -> bool:
@@ -226,9 +222,7 @@ def test_it_stops_after_a_part_when_asked_to() -> None:
 
 @pytest.mark.parametrize("calls", [1, 30])
 def test_it_takes_about_the_time_that_it_is_given(calls: int) -> None:
-    cluster, workflows = random_instance(7, workflows=8, calls=calls)
-    incumbent = Incumbent(Windows(problem_of(cluster, workflows)))
-    incumbent.offer(list_schedule(incumbent.problem), "random")
+    incumbent = listed_incumbent(calls)
     annealer = SequenceAnnealer(incumbent, 5, 1.0)
     annealer.rounds(1)
     began = time.perf_counter()
